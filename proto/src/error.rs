@@ -59,6 +59,11 @@ pub enum DecodeError {
         /// Which field.
         what: &'static str,
     },
+    /// A kind that only a later version knows.
+    Unknown {
+        /// Which kind.
+        what: &'static str,
+    },
     /// Something that may stand once stands twice.
     Repeated {
         /// Which thing.
@@ -118,6 +123,9 @@ impl fmt::Display for DecodeError {
             }
             Self::OutOfRange { what, found } => write!(f, "{what} cannot be {found}"),
             Self::Missing { what } => write!(f, "{what} is missing"),
+            Self::Unknown { what } => {
+                write!(f, "{what} is of a kind that this reader does not know")
+            }
             Self::Repeated { what } => write!(f, "{what} stands twice"),
             Self::Unsorted { what } => write!(f, "{what} are not in rising order"),
             Self::DuplicateLink { alias } => write!(f, "two links name feed alias {alias}"),

@@ -1,6 +1,8 @@
-//! Every bound on what a stranger's bytes may hold. Reaching one gives a typed error before memory is reserved.
+//! Every bound on what a stranger's bytes may hold. Reaching one gives a typed error before memory
+//! is reserved.
 //!
-//! Changing a bound downwards makes data that exists unreadable; changing it upwards splits old readers from new ones.
+//! Changing a bound downwards makes data that exists unreadable; changing it upwards splits old
+//! readers from new ones.
 
 /// Bytes of one block, version byte included.
 pub const BLOCK_BYTES_MAX: usize = 1 << 20;

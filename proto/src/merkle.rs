@@ -1,8 +1,9 @@
 //! The Merkle tree of a feed: RFC 6962's tree over blocks, with BLAKE3.
 //!
-//! leaf = H(0x00 ‖ block), node = H(0x01 ‖ left ‖ right), root of the empty tree = H(""). The prefixes keep a node from
-//! passing as a block. Node (level, index) stands over leaves index·2^level to (index+1)·2^level - 1 and exists once
-//! they all do: such nodes never change, so they are stored, and everything else is folded from them.
+//! leaf = H(0x00 ‖ block), node = H(0x01 ‖ left ‖ right), root of the empty tree = H(""). The
+//! prefixes keep a node from passing as a block. Node (level, index) stands over leaves
+//! index·2^level to (index+1)·2^level - 1 and exists once they all do: such nodes never change, so
+//! they are stored, and everything else is folded from them.
 
 mod memory;
 mod nodes;

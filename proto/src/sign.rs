@@ -1,8 +1,9 @@
 //! Ed25519 signatures under a context each.
 //!
-//! Invariants: the same bytes are accepted by every replica or by none. So signatures are checked one by one with
-//! `verify_strict`, never in batches, and weak or oddly encoded keys are refused. What is signed for one purpose
-//! proves nothing for another: the context stands before the message, ends in a zero byte and has no other.
+//! Invariants: the same bytes are accepted by every replica or by none. So signatures are checked
+//! one by one with `verify_strict`, never in batches, and weak or oddly encoded keys are refused.
+//! What is signed for one purpose proves nothing for another: the context stands before the
+//! message, ends in a zero byte and has no other.
 
 use std::fmt;
 
@@ -70,14 +71,16 @@ pub fn verify(
     Verifier::new(key)?.verify(context, message, signature)
 }
 
-/// A public key that has passed the checks and is ready to verify: keep one per feed and save its unpacking.
+/// A public key that has passed the checks and is ready to verify: keep one per feed and save its
+/// unpacking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verifier {
     key: VerifyingKey,
 }
 
 impl Verifier {
-    /// Unpacks `key`; refuses what is no key, what is weak, and what is not the one encoding of its point.
+    /// Unpacks `key`; refuses what is no key, what is weak, and what is not the one encoding of its
+    /// point.
     pub fn new(key: &[u8; 32]) -> Result<Self, VerifyError> {
         if !is_canonical(key) {
             return Err(VerifyError::InvalidKey);
@@ -108,7 +111,8 @@ impl Verifier {
     }
 }
 
-/// Whether the y coordinate is below the field's prime 2^255 - 19. Without this a few keys would have two encodings.
+/// Whether the y coordinate is below the field's prime 2^255 - 19. Without this a few keys would
+/// have two encodings.
 fn is_canonical(key: &[u8; 32]) -> bool {
     key[31] & 0x7f != 0x7f || key[0] < 0xed || key[1..31].iter().any(|&byte| byte != 0xff)
 }

@@ -1,7 +1,7 @@
 //! Hybrid logical clock: stamps that follow wall-clock time and still respect cause and effect.
 //!
-//! Stamps are for display. Validity and order never depend on them, so a lying clock can mislead people's eyes only,
-//! and the drift bound keeps one lying clock from dragging along the others.
+//! Stamps are for display. Validity and order never depend on them, so a lying clock can mislead
+//! people's eyes only, and the drift bound keeps one lying clock from dragging along the others.
 
 use std::fmt;
 
@@ -20,7 +20,8 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The stamp of a block that names its distance from its predecessor's stamp. Ends of the range are kept to.
+    /// The stamp of a block that names its distance from its predecessor's stamp. Ends of the range
+    /// are kept to.
     pub fn after(self, millis_delta: i64, logical: u16) -> Self {
         Self { millis: self.millis.saturating_add_signed(millis_delta), logical }
     }
@@ -56,8 +57,8 @@ impl Clock {
         self.last
     }
 
-    /// Takes note of another author's stamp, so that later ticks lie above it. A stamp further ahead of `now` than
-    /// [`CLOCK_DRIFT_MAX`] is refused and leaves the clock as it is.
+    /// Takes note of another author's stamp, so that later ticks lie above it. A stamp further
+    /// ahead of `now` than [`CLOCK_DRIFT_MAX`] is refused and leaves the clock as it is.
     pub fn observe(&mut self, remote: Stamp, now: u64) -> Result<(), Drift> {
         let ahead = remote.millis.saturating_sub(now);
         if ahead > CLOCK_DRIFT_MAX {

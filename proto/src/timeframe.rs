@@ -1,7 +1,7 @@
 //! `Timeframe`: how far each feed is known; a vector clock over feeds.
 //!
-//! Invariants: entries rise by feed key, no key twice, no length 0 (a feed that is absent has length 0).
-//! So two timeframes that mean the same are equal and have the same bytes.
+//! Invariants: entries rise by feed key, no key twice, no length 0 (a feed that is absent has
+//! length 0). So two timeframes that mean the same are equal and have the same bytes.
 
 use std::fmt;
 
@@ -90,7 +90,8 @@ impl Timeframe {
         self.gaps(other).next().is_none()
     }
 
-    /// The feeds of which `other` knows more: (feed, length known here, length known there), by rising key.
+    /// The feeds of which `other` knows more: (feed, length known here, length known there), by
+    /// rising key.
     pub fn gaps<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (FeedKey, u64, u64)> + 'a {
         let mut at = 0;
         other.entries.iter().filter_map(move |&(feed, want)| {
@@ -118,7 +119,8 @@ impl Timeframe {
         self.entries.is_empty()
     }
 
-    /// The bytes that [`Timeframe::decode`] reads: version, count, then per feed its key and length.
+    /// The bytes that [`Timeframe::decode`] reads: version, count, then per feed its key and
+    /// length.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(4 + self.entries.len() * 36);
         out.push(VERSION);
@@ -134,8 +136,8 @@ impl Timeframe {
         Ok(Self { entries })
     }
 
-    /// What this timeframe knows beyond `base`: feeds of `base` by their place in it and how much they
-    /// rose, other feeds by key. Lengths below those of `base` are left out.
+    /// What this timeframe knows beyond `base`: feeds of `base` by their place in it and how much
+    /// they rose, other feeds by key. Lengths below those of `base` are left out.
     pub fn delta_since(&self, base: &Self) -> Vec<u8> {
         let mut raised = Vec::new();
         let mut added = Vec::new();
@@ -157,8 +159,8 @@ impl Timeframe {
         out
     }
 
-    /// Adds what [`Timeframe::delta_since`] wrote against a timeframe equal to this one. With another base
-    /// the result is wrong or refused; on an error nothing changes.
+    /// Adds what [`Timeframe::delta_since`] wrote against a timeframe equal to this one. With
+    /// another base the result is wrong or refused; on an error nothing changes.
     pub fn apply_delta(&mut self, bytes: &[u8]) -> Result<(), DecodeError> {
         let mut rest = open(bytes)?;
         let count = varint::read(&mut rest, WHAT)?;

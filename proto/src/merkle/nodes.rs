@@ -44,7 +44,8 @@ pub fn root_at<N: Nodes>(nodes: &N, length: u64) -> Result<Hash, ProofError<N::E
     subtree(nodes, 0, length).map_err(ProofError::Nodes)
 }
 
-/// The hashes that prove leaf `seq` in the tree over the first `length` leaves: RFC 6962's audit path.
+/// The hashes that prove leaf `seq` in the tree over the first `length` leaves: RFC 6962's audit
+/// path.
 pub fn inclusion_proof<N: Nodes>(
     nodes: &N,
     seq: u64,
@@ -74,8 +75,8 @@ pub fn inclusion_proof<N: Nodes>(
     Ok(proof)
 }
 
-/// The hashes that prove the tree over the first `old` leaves to be the beginning of the one over the first `new`:
-/// RFC 6962's consistency proof. Empty if `old` is 0 or equals `new`.
+/// The hashes that prove the tree over the first `old` leaves to be the beginning of the one over
+/// the first `new`: RFC 6962's consistency proof. Empty if `old` is 0 or equals `new`.
 pub fn consistency_proof<N: Nodes>(
     nodes: &N,
     old: u64,

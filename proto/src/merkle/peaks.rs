@@ -20,8 +20,8 @@ impl Peaks {
         Self { length: 0, hashes: Vec::new() }
     }
 
-    /// The peaks of a tree of `length` leaves, largest subtree first. Whether they are the right hashes shows when
-    /// the root is compared.
+    /// The peaks of a tree of `length` leaves, largest subtree first. Whether they are the right
+    /// hashes shows when the root is compared.
     pub fn from_hashes(length: u64, hashes: Vec<Hash>) -> Result<Self, DecodeError> {
         if length > FEED_LENGTH_MAX {
             return Err(DecodeError::OutOfRange { what: "length of a feed", found: length });
@@ -33,8 +33,8 @@ impl Peaks {
         Ok(Self { length, hashes })
     }
 
-    /// Appends a leaf and calls `completed` with level, index and hash of every node that it completes, the leaf
-    /// itself first. Hashes one node per call on average.
+    /// Appends a leaf and calls `completed` with level, index and hash of every node that it
+    /// completes, the leaf itself first. Hashes one node per call on average.
     ///
     /// # Panics
     /// If the tree has [`FEED_LENGTH_MAX`] leaves.

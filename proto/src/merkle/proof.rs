@@ -1,6 +1,7 @@
 //! Checking proofs that came from a stranger: RFC 9162, sections 2.1.3.2 and 2.1.4.2.
 //!
-//! Costs one or two hashes per element, takes no memory, and refuses a proof with an element too many or too few.
+//! Costs one or two hashes per element, takes no memory, and refuses a proof with an element too
+//! many or too few.
 
 use super::{empty_root, node_hash};
 use crate::error::VerifyError;
@@ -37,8 +38,8 @@ pub fn verify_inclusion(
     Ok(())
 }
 
-/// Checks that the tree with `old_length` leaves and root `old_root` is the beginning of the one with `new_length`
-/// leaves and root `new_root`.
+/// Checks that the tree with `old_length` leaves and root `old_root` is the beginning of the one
+/// with `new_length` leaves and root `new_root`.
 pub fn verify_consistency(
     old_length: u64,
     old_root: &Hash,
