@@ -1,0 +1,61 @@
+# Each target sets up what it needs on a Debian machine (scripts/setup) and says what it does.
+#
+# RocksDB takes ten minutes to compile and is compiled once: there is one profile, --release, for the
+# program, its tests and its benches (invariants are assert!, which release builds keep), and every
+# command selects --workspace, because a part of it would give the dependencies other features.
+
+# One build cache outside the checkout, shared by all checkouts and by .ci/run.
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/systole/target
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test bench doc fmt lint
+
+cargo_flags := --release --locked --workspace
+examples := quickstart two_devices
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@printf 'build cache: %s\n' "$$CARGO_TARGET_DIR"
+
+demo: ## import this checkout's Git history, show it and verify it
+	@scripts/setup build
+	@scripts/demo
+
+test: ## all tests: unit, integration, documentation, examples
+	@scripts/setup test
+	@if cargo nextest --version >/dev/null 2>&1; then \
+	  echo cargo nextest run $(cargo_flags); \
+	  cargo nextest run $(cargo_flags); \
+	else \
+	  echo cargo test $(cargo_flags) --lib --bins --tests --no-fail-fast; \
+	  cargo test $(cargo_flags) --lib --bins --tests --no-fail-fast; \
+	fi
+	cargo test $(cargo_flags) --doc
+	cargo build $(cargo_flags) --examples
+	@for example in $(examples); do \
+	  echo running the example $$example; \
+	  timeout 120 "$$CARGO_TARGET_DIR/release/examples/$$example"; \
+	done
+
+bench: ## print what was measured, on what machine
+	@scripts/setup build
+	cargo bench --locked --workspace --bench '*'
+
+doc: ## build the documentation; warnings are errors
+	@scripts/setup build
+	RUSTDOCFLAGS='-D warnings' cargo doc $(cargo_flags) --no-deps
+
+fmt: ## format the sources
+	@scripts/setup lint
+	cargo fmt --all
+
+lint: ## check format, lints, house rules and dependencies; changes nothing
+	@scripts/setup lint
+	cargo fmt --all --check
+	cargo clippy $(cargo_flags) --all-targets -- -D warnings
+	@scripts/tidy
+	@scripts/dependencies
