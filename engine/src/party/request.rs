@@ -22,9 +22,6 @@ const VERSION: u8 = 1;
 /// Bytes before each credential: its length.
 const LENGTH_BYTES: usize = 4;
 
-/// Bytes of an encoded request.
-pub const REQUEST_BYTES_MAX: usize = 1 + 2 * (LENGTH_BYTES + CREDENTIAL_BYTES_MAX);
-
 /// A device's wish to join a party with one feed.
 ///
 /// The device makes it with [`AdmissionRequest::new`] and sends its bytes to any member, by whatever
@@ -40,6 +37,9 @@ pub struct AdmissionRequest {
 }
 
 impl AdmissionRequest {
+    /// Most bytes of an encoded request.
+    pub const BYTES_MAX: usize = 1 + 2 * (LENGTH_BYTES + CREDENTIAL_BYTES_MAX);
+
     /// The request of the device that holds both keys.
     pub fn new(
         party: PartyKey,
@@ -58,11 +58,11 @@ impl AdmissionRequest {
 
     /// The request in `bytes`. Its signatures are not checked yet.
     pub fn decode(bytes: &Bytes) -> Result<Self, RequestError> {
-        if bytes.len() > REQUEST_BYTES_MAX {
+        if bytes.len() > Self::BYTES_MAX {
             return Err(RequestError::Decode(DecodeError::TooLong {
                 what: "admission request",
                 bytes: bytes.len(),
-                bytes_max: REQUEST_BYTES_MAX,
+                bytes_max: Self::BYTES_MAX,
             }));
         }
         let mut rest = bytes.clone();
@@ -97,7 +97,7 @@ impl AdmissionRequest {
         Ok(Self { party, device, feed, key_admission, feed_admission })
     }
 
-    /// The request's bytes, at most [`REQUEST_BYTES_MAX`].
+    /// The request's bytes, at most [`Self::BYTES_MAX`].
     pub fn encode(&self) -> Bytes {
         let mut bytes = BytesMut::new();
         bytes.put_u8(VERSION);
@@ -149,7 +149,7 @@ impl AdmissionRequest {
 
 /// The credential that begins a party: it must be block 0 of the feed of `feed`. The party's secret
 /// key has no further use and is best destroyed afterwards.
-pub fn genesis_credentials(
+pub(crate) fn genesis_credentials(
     party: &dyn Signer,
     device: &dyn Signer,
     feed: &dyn Signer,

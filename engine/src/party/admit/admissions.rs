@@ -33,9 +33,4 @@ impl Admissions {
             .filter(|((_, feed), seq)| covers(&Position { feed: *feed, seq: **seq }))
             .map(|((by, _), _)| by)
     }
-
-    /// The lowest authority of all.
-    pub(super) fn lowest(&self) -> Option<&PublicKey> {
-        self.0.keys().next().map(|(by, _)| by)
-    }
 }

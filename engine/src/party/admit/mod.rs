@@ -39,26 +39,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use systole_proto::{FeedKey, PartyKey, PublicKey};
 
-pub use parked::{PARKED_PER_FEED_MAX, WaitsFor};
-pub use rules::Rejection;
-pub use verdict::{Admitted, AdmittedKind, Verdict};
+pub(crate) use parked::WaitsFor;
+pub(crate) use rules::Rejection;
+pub(crate) use verdict::{Admitted, AdmittedKind, Verdict};
 
 use admissions::Admissions;
-use parked::Parked;
+use parked::{PARKED_PER_FEED_MAX, Parked};
 use rules::{Signatures, Statement, examine};
 
 /// Where a credential stands: one block of one feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
+pub(crate) struct Position {
     /// The feed that carries it.
-    pub feed: FeedKey,
+    pub(crate) feed: FeedKey,
     /// The block's position in that feed.
-    pub seq: u64,
+    pub(crate) seq: u64,
 }
 
 /// The membership of one party.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Membership {
+pub(crate) struct Membership {
     party: PartyKey,
     founder: Option<Founder>,
     members: BTreeMap<PublicKey, Admissions>,
@@ -81,7 +81,7 @@ enum Standing {
 
 impl Membership {
     /// The party before its genesis is known.
-    pub fn new(party: PartyKey) -> Self {
+    pub(crate) fn new(party: PartyKey) -> Self {
         Self {
             party,
             founder: None,
@@ -92,7 +92,7 @@ impl Membership {
     }
 
     /// Takes in the encoded credential found at `at`, from whomever.
-    pub fn admit(&mut self, at: Position, bytes: &Bytes) -> Verdict {
+    pub(crate) fn admit(&mut self, at: Position, bytes: &Bytes) -> Verdict {
         match examine(&self.party, &at, bytes, Signatures::Check) {
             Err(rejection) => Verdict::Rejected(rejection),
             Ok(statement) => self.take(at, bytes, statement, PARKED_PER_FEED_MAX),
@@ -102,7 +102,7 @@ impl Membership {
     /// Takes in a credential that was accepted or parked before and comes from our own store: its
     /// signatures are not checked again and no bound applies. Everything else is as in
     /// [`Self::admit`]; an error means that the store holds what it cannot hold.
-    pub fn restore(&mut self, at: Position, bytes: &Bytes) -> Result<(), Rejection> {
+    pub(crate) fn restore(&mut self, at: Position, bytes: &Bytes) -> Result<(), Rejection> {
         let statement = examine(&self.party, &at, bytes, Signatures::Trust)?;
         match self.take(at, bytes, statement, usize::MAX) {
             Verdict::Rejected(rejection) => Err(rejection),
@@ -242,20 +242,20 @@ impl Membership {
     }
 
     /// Whether `key` is a member, as far as this replica knows.
-    pub fn is_member(&self, key: &PublicKey) -> bool {
+    pub(crate) fn is_member(&self, key: &PublicKey) -> bool {
         self.members.contains_key(key)
     }
 
     /// Whether `feed` belongs to the party, as far as this replica knows: it is worth listening to.
     /// What its blocks may do is for [`Self::may_write`] to say.
-    pub fn is_admitted(&self, feed: &FeedKey) -> bool {
+    pub(crate) fn is_admitted(&self, feed: &FeedKey) -> bool {
         self.feeds.contains_key(feed)
     }
 
     /// Whether a block of `feed` may speak; `covers` says which positions lie in its causal past, the
     /// block itself included. Once true for a block it is true for all later blocks of the feed, so
     /// a caller can remember the first yes.
-    pub fn may_write(&self, feed: &FeedKey, covers: impl Fn(&Position) -> bool) -> bool {
+    pub(crate) fn may_write(&self, feed: &FeedKey, covers: impl Fn(&Position) -> bool) -> bool {
         self.author(feed, covers).is_some()
     }
 
@@ -267,7 +267,11 @@ impl Membership {
     /// A feed key that signed for several owners belongs to the one with the lowest key in that past.
     /// Who asks at the first block that may speak, and remembers the answer, has an owner that no
     /// later admission can change.
-    pub fn author(&self, feed: &FeedKey, covers: impl Fn(&Position) -> bool) -> Option<&PublicKey> {
+    pub(crate) fn author(
+        &self,
+        feed: &FeedKey,
+        covers: impl Fn(&Position) -> bool,
+    ) -> Option<&PublicKey> {
         self.feeds.get(feed)?.within(&covers).find(|owner| self.is_member_within(owner, &covers))
     }
 
@@ -289,30 +293,18 @@ impl Membership {
         false
     }
 
-    /// The party.
-    pub fn party(&self) -> &PartyKey {
-        &self.party
-    }
-
     /// Where the genesis stands, once it is known.
-    pub fn genesis(&self) -> Option<&Position> {
+    pub(crate) fn genesis(&self) -> Option<&Position> {
         self.founder.as_ref().map(|founder| &founder.at)
     }
 
     /// The members, in rising order.
-    pub fn members(&self) -> impl Iterator<Item = &PublicKey> {
+    pub(crate) fn members(&self) -> impl Iterator<Item = &PublicKey> {
         self.members.keys()
     }
 
-    /// The admitted feeds, in rising order, and the owner of each as far as this replica knows.
-    pub fn feeds(&self) -> impl Iterator<Item = (&FeedKey, &PublicKey)> {
-        self.feeds.iter().map(|(feed, admissions)| {
-            (feed, admissions.lowest().expect("a feed is known by an admission"))
-        })
-    }
-
     /// The parked credentials, in rising order of position, and what each waits for.
-    pub fn parked(&self) -> impl Iterator<Item = (&Position, &WaitsFor)> {
+    pub(crate) fn parked(&self) -> impl Iterator<Item = (&Position, &WaitsFor)> {
         self.parked.iter()
     }
 }

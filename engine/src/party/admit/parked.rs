@@ -18,11 +18,11 @@ use super::rules::Statement;
 
 /// Credentials of one feed that may be parked at a time. An honest writer needs two (its own key and
 /// its own feed, when it introduces itself); whatever else it writes counts in its own causal past.
-pub const PARKED_PER_FEED_MAX: usize = 16;
+pub(crate) const PARKED_PER_FEED_MAX: usize = 16;
 
 /// What would make a parked credential count.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WaitsFor {
+pub(crate) enum WaitsFor {
     /// The party's genesis.
     Genesis,
     /// The admission of at least one of these keys, in rising order.

@@ -43,7 +43,7 @@ pub(super) enum Statement {
 /// Why a credential will never count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Rejection {
+pub(crate) enum Rejection {
     /// It cannot be read.
     Malformed(DecodeError),
     /// It is about another party.

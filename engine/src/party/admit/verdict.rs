@@ -12,7 +12,7 @@ use super::{Position, Rejection, WaitsFor};
 /// verdicts changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It counts. First itself, then every parked credential that it released.
     Accepted(Vec<Admitted>),
     /// It says what is known already; nothing changed.
@@ -23,7 +23,7 @@ pub enum Verdict {
         waits_for: WaitsFor,
     },
     /// It would be parked, but its feed holds
-    /// [`PARKED_PER_FEED_MAX`](super::PARKED_PER_FEED_MAX) places already. This is no decision about
+    /// [`PARKED_PER_FEED_MAX`](super::parked::PARKED_PER_FEED_MAX) places already. This is no decision about
     /// the credential: nothing changed, nothing is remembered. The feed must stop here, its blocks stay in the store, and the credential is offered again after the next
     /// `Accepted`. Only a feed that keeps writing what does not count in its own past is ever held,
     /// and whatever one replica got past, every other replica with the same blocks gets past too.
@@ -37,18 +37,18 @@ pub enum Verdict {
 
 /// A credential that has come to count.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Admitted {
+pub(crate) struct Admitted {
     /// Where it stands.
-    pub at: Position,
+    pub(crate) at: Position,
     /// The encoded credential.
-    pub bytes: Bytes,
+    pub(crate) bytes: Bytes,
     /// What it admits.
-    pub kind: AdmittedKind,
+    pub(crate) kind: AdmittedKind,
 }
 
 /// What a credential admits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AdmittedKind {
+pub(crate) enum AdmittedKind {
     /// The party begins, with its first member and its first feed.
     Genesis {
         /// The first member.

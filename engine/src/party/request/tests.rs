@@ -99,7 +99,7 @@ fn a_request_cut_short_or_drawn_out_is_refused() {
     }
     let longer: Bytes = [&bytes[..], b"\0"].concat().into();
     assert!(AdmissionRequest::decode(&longer).is_err());
-    let endless = Bytes::from(vec![VERSION; REQUEST_BYTES_MAX + 1]);
+    let endless = Bytes::from(vec![VERSION; AdmissionRequest::BYTES_MAX + 1]);
     let refused = AdmissionRequest::decode(&endless);
     assert!(matches!(refused, Err(RequestError::Decode(DecodeError::TooLong { .. }))));
 }

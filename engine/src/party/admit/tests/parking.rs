@@ -1,6 +1,6 @@
 //! Parked credentials: what they wait for, and what happens when a feed has too many.
 
-use super::super::PARKED_PER_FEED_MAX;
+use super::super::parked::PARKED_PER_FEED_MAX;
 use super::*;
 
 /// Admissions of keys that nobody knows, on the word of keys that nobody knows.
