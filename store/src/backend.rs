@@ -1,0 +1,73 @@
+//! What the store asks of a storage engine: ordered families, atomic batches, one sync.
+//!
+//! Whoever writes a backend runs [`crate::testing::check_backend`] against it.
+
+pub(crate) mod faulty;
+pub(crate) mod memory;
+pub(crate) mod rocks;
+
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+
+use crate::batch::Batch;
+use crate::error::Error;
+use crate::family::Family;
+
+/// Sees keys and values one by one; breaks to end the scan.
+pub type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
+
+/// A storage engine.
+///
+/// Keys are ordered by their bytes. A range is half open, `[from, to)`; one whose `from` is not below
+/// its `to` is empty. A scan sees one moment: a write during it does not show, and its visitor may
+/// call the backend.
+pub trait Backend: Send + Sync + 'static {
+    /// The value under `key`.
+    fn get(&self, family: Family, key: &[u8]) -> Result<Option<Bytes>, Error>;
+
+    /// The values under `keys`, in the order of the keys.
+    fn multi_get(&self, family: Family, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, Error>;
+
+    /// Visits the keys in `[from, to)` upwards.
+    fn scan(&self, family: Family, from: &[u8], to: &[u8], visit: Visit<'_>) -> Result<(), Error>;
+
+    /// Visits the keys in `[from, to)` downwards.
+    fn scan_back(
+        &self,
+        family: Family,
+        from: &[u8],
+        to: &[u8],
+        visit: Visit<'_>,
+    ) -> Result<(), Error>;
+
+    /// The greatest key in `[from, to)` and its value.
+    fn last_in(
+        &self,
+        family: Family,
+        from: &[u8],
+        to: &[u8],
+    ) -> Result<Option<(Vec<u8>, Bytes)>, Error> {
+        let mut last = None;
+        self.scan_back(family, from, to, &mut |key, value| {
+            last = Some((key.to_vec(), Bytes::copy_from_slice(value)));
+            ControlFlow::Break(())
+        })?;
+        Ok(last)
+    }
+
+    /// Applies the whole batch or nothing of it. What it wrote survives the end of the process, but not
+    /// yet a power failure.
+    fn write(&self, batch: &Batch) -> Result<(), Error>;
+
+    /// Makes everything written so far survive a power failure.
+    fn sync(&self) -> Result<(), Error>;
+
+    /// Bytes that the data takes.
+    fn disk_bytes(&self) -> Result<u64, Error>;
+
+    /// Rewrites the data without what was deleted or overwritten. Changes nothing that can be read.
+    fn compact(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}

@@ -1,0 +1,148 @@
+//! A backend that fails on demand: for tests of what happens when the disk does.
+//!
+//! It counts calls by class and fails the ones it was told to. A planned fault happens once.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use crate::backend::{Backend, Visit};
+use crate::batch::Batch;
+use crate::error::Error;
+use crate::family::Family;
+
+/// Classes of calls, counted apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Call {
+    /// Get, multi-get and scans.
+    Read,
+    /// Writes of a batch.
+    Write,
+    /// Syncs.
+    Sync,
+}
+
+/// How a call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing happens but an error.
+    Error,
+    /// A write takes effect, and still reports an error: the answer was lost. On other calls, an error.
+    AppliedThenError,
+    /// Nothing happens, because the disk is full.
+    DiskFull,
+}
+
+/// A [`Backend`] around another that fails chosen calls.
+pub struct Faulty {
+    inner: Arc<dyn Backend>,
+    plan: Mutex<Plan>,
+}
+
+#[derive(Default)]
+struct Plan {
+    calls: BTreeMap<Call, u64>,
+    faults: BTreeMap<(Call, u64), Fault>,
+}
+
+impl Faulty {
+    /// Passes every call on to `inner` until told otherwise.
+    pub fn new(inner: Arc<dyn Backend>) -> Self {
+        Self { inner, plan: Mutex::default() }
+    }
+
+    /// Fails the `nth` call of a class from here; 1 is the next.
+    pub fn fail(&self, call: Call, nth: u64, fault: Fault) {
+        assert!(nth > 0, "calls are counted from 1");
+        let mut plan = self.plan();
+        let at = plan.calls.get(&call).copied().unwrap_or(0) + nth;
+        plan.faults.insert((call, at), fault);
+    }
+
+    /// Calls of a class so far, failed ones included.
+    pub fn calls(&self, call: Call) -> u64 {
+        self.plan().calls.get(&call).copied().unwrap_or(0)
+    }
+
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        // Nothing here panics between two changes that belong together.
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a call; the fault planned for it, if any.
+    fn count(&self, call: Call) -> Option<Fault> {
+        let mut plan = self.plan();
+        let count = plan.calls.entry(call).or_default();
+        *count += 1;
+        let at = *count;
+        plan.faults.remove(&(call, at))
+    }
+
+    fn read(&self) -> Result<(), Error> {
+        self.count(Call::Read).map_or(Ok(()), |fault| Err(injected(fault, "read")))
+    }
+}
+
+impl Backend for Faulty {
+    fn get(&self, family: Family, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        self.read()?;
+        self.inner.get(family, key)
+    }
+
+    fn multi_get(&self, family: Family, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, Error> {
+        self.read()?;
+        self.inner.multi_get(family, keys)
+    }
+
+    fn scan(&self, family: Family, from: &[u8], to: &[u8], visit: Visit<'_>) -> Result<(), Error> {
+        self.read()?;
+        self.inner.scan(family, from, to, visit)
+    }
+
+    fn scan_back(
+        &self,
+        family: Family,
+        from: &[u8],
+        to: &[u8],
+        visit: Visit<'_>,
+    ) -> Result<(), Error> {
+        self.read()?;
+        self.inner.scan_back(family, from, to, visit)
+    }
+
+    fn write(&self, batch: &Batch) -> Result<(), Error> {
+        match self.count(Call::Write) {
+            None => self.inner.write(batch),
+            Some(Fault::AppliedThenError) => {
+                self.inner.write(batch)?;
+                Err(injected(Fault::AppliedThenError, "write a batch"))
+            }
+            Some(fault) => Err(injected(fault, "write a batch")),
+        }
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        match self.count(Call::Sync) {
+            None => self.inner.sync(),
+            Some(fault) => Err(injected(fault, "sync the log")),
+        }
+    }
+
+    fn disk_bytes(&self) -> Result<u64, Error> {
+        self.inner.disk_bytes()
+    }
+
+    fn compact(&self) -> Result<(), Error> {
+        self.inner.compact()
+    }
+}
+
+fn injected(fault: Fault, action: &'static str) -> Error {
+    match fault {
+        Fault::DiskFull => Error::DiskFull { reason: "injected".to_owned() },
+        Fault::Error | Fault::AppliedThenError => {
+            Error::Backend { action, reason: "injected fault".to_owned() }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The store on disk: one RocksDB with a column family per [`Family`].
+//!
+//! Invariants:
+//! - `write` reaches the operating system before it returns; `sync` reaches the disk;
+//! - dropping the backend releases the directory's lock before the drop returns.
+
+use std::fs;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use rocksdb::{ColumnFamily, DB, DBRawIterator, ReadOptions, WriteBatch, WriteOptions};
+
+use crate::backend::{Backend, Visit};
+use crate::batch::{Batch, Operation};
+use crate::error::Error;
+use crate::family::Family;
+use crate::options::{Options, write_options};
+
+/// A [`Backend`] on RocksDB.
+pub struct Rocks {
+    database: DB,
+    path: PathBuf,
+    write_options: WriteOptions,
+}
+
+impl Rocks {
+    /// Opens the database in `path`, creating it if it is absent.
+    pub fn open(path: &Path, options: &Options) -> Result<Self, Error> {
+        let opened = DB::open_cf_with_opts(&options.database(), path, options.families());
+        Self::opened(opened, path)
+    }
+
+    /// Opens the database in `path` as it is at this moment, even while another process writes to it.
+    pub fn open_read_only(path: &Path, options: &Options) -> Result<Self, Error> {
+        let mut database = options.database();
+        database.create_if_missing(false);
+        database.create_missing_column_families(false);
+        let families = options.families();
+        let opened = DB::open_cf_with_opts_for_read_only(&database, path, families, false);
+        Self::opened(opened, path)
+    }
+
+    fn opened(opened: Result<DB, rocksdb::Error>, path: &Path) -> Result<Self, Error> {
+        let database = opened.map_err(|error| {
+            if is_lock_conflict(&error) {
+                return Error::Busy { path: path.to_owned() };
+            }
+            failed("open the database")(error)
+        })?;
+        Ok(Self { database, path: path.to_owned(), write_options: write_options() })
+    }
+
+    fn handle(&self, family: Family) -> &ColumnFamily {
+        self.database.cf_handle(family.name()).expect("every family is opened with the database")
+    }
+
+    fn iterator(&self, family: Family, from: &[u8], to: &[u8]) -> DBRawIterator<'_> {
+        let mut bounds = ReadOptions::default();
+        bounds.set_iterate_lower_bound(from);
+        bounds.set_iterate_upper_bound(to);
+        self.database.raw_iterator_cf_opt(self.handle(family), bounds)
+    }
+}
+
+impl Backend for Rocks {
+    fn get(&self, family: Family, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        let value = self.database.get_pinned_cf(self.handle(family), key);
+        Ok(value.map_err(failed("read a key"))?.map(|value| Bytes::copy_from_slice(&value)))
+    }
+
+    fn multi_get(&self, family: Family, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, Error> {
+        let values =
+            self.database.batched_multi_get_cf(self.handle(family), keys.iter().copied(), false);
+        let copied = values.into_iter().map(|value| {
+            let value = value.map_err(failed("read keys"))?;
+            Ok(value.map(|value| Bytes::copy_from_slice(&value)))
+        });
+        copied.collect()
+    }
+
+    fn scan(&self, family: Family, from: &[u8], to: &[u8], visit: Visit<'_>) -> Result<(), Error> {
+        if from >= to {
+            return Ok(());
+        }
+        let mut iterator = self.iterator(family, from, to);
+        iterator.seek_to_first();
+        while let Some((key, value)) = iterator.item() {
+            if visit(key, value) == ControlFlow::Break(()) {
+                return Ok(());
+            }
+            iterator.next();
+        }
+        iterator.status().map_err(failed("scan keys"))
+    }
+
+    fn scan_back(
+        &self,
+        family: Family,
+        from: &[u8],
+        to: &[u8],
+        visit: Visit<'_>,
+    ) -> Result<(), Error> {
+        if from >= to {
+            return Ok(());
+        }
+        let mut iterator = self.iterator(family, from, to);
+        iterator.seek_to_last();
+        while let Some((key, value)) = iterator.item() {
+            if visit(key, value) == ControlFlow::Break(()) {
+                return Ok(());
+            }
+            iterator.prev();
+        }
+        iterator.status().map_err(failed("scan keys"))
+    }
+
+    fn write(&self, batch: &Batch) -> Result<(), Error> {
+        // Some bytes more per operation for its tag and lengths.
+        let mut writes = WriteBatch::with_capacity_bytes(batch.bytes() + 8 * batch.len());
+        for operation in batch.operations() {
+            match operation {
+                Operation::Put { family, key, value } => {
+                    writes.put_cf(self.handle(family), key, value);
+                }
+                Operation::Delete { family, key } => writes.delete_cf(self.handle(family), key),
+                Operation::DeleteRange { family, from, to } if from < to => {
+                    writes.delete_range_cf(self.handle(family), from, to);
+                }
+                Operation::DeleteRange { .. } => {}
+            }
+        }
+        self.database.write_opt(writes, &self.write_options).map_err(failed("write a batch"))
+    }
+
+    fn sync(&self) -> Result<(), Error> {
+        self.database.flush_wal(true).map_err(failed("sync the log"))
+    }
+
+    fn disk_bytes(&self) -> Result<u64, Error> {
+        let mut bytes = 0;
+        let entries = fs::read_dir(&self.path).map_err(Error::io("list", &self.path))?;
+        for entry in entries {
+            let metadata = entry.and_then(|entry| entry.metadata());
+            match metadata {
+                Ok(metadata) => bytes += metadata.len(),
+                // Compaction removes files while they are counted.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::io("measure", &self.path)(error)),
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn compact(&self) -> Result<(), Error> {
+        for family in Family::ALL {
+            let everything = None::<&[u8]>;
+            self.database.compact_range_cf(self.handle(family), everything, everything);
+        }
+        // The call above reports nothing; a failed compaction shows as the database's error state.
+        self.database.flush().map_err(failed("compact"))
+    }
+}
+
+/// RocksDB has no error kind for a held lock, only these two texts: one for this process, one for
+/// another.
+fn is_lock_conflict(error: &rocksdb::Error) -> bool {
+    let text: &str = error.as_ref();
+    text.contains("lock hold by current process") || text.contains("While lock file")
+}
+
+fn failed(action: &'static str) -> impl FnOnce(rocksdb::Error) -> Error {
+    move |error| {
+        let reason = error.into_string();
+        if reason.contains("No space left on device") {
+            return Error::DiskFull { reason };
+        }
+        Error::Backend { action, reason }
+    }
+}

@@ -1,0 +1,244 @@
+//! The store: opening, the one way to write, and what a failed write means.
+//!
+//! Invariants:
+//! - commits and syncs happen one at a time, so a sync that succeeds never hides one that failed;
+//! - after a failed write or sync nothing is written any more: what the disk holds is unknown until the
+//!   store is opened again.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use crate::backend::Backend;
+use crate::backend::memory::Memory;
+use crate::backend::rocks::Rocks;
+use crate::batch::Batch;
+use crate::directory::{self, Content, FORMAT};
+use crate::error::Error;
+use crate::family::Family;
+use crate::feeds::FeedStore;
+use crate::items::ItemStore;
+use crate::keys;
+use crate::meta::MetaStore;
+use crate::options::Options;
+use crate::record::{Decoder, Encoder};
+use crate::vault::KeyStore;
+
+/// What a commit survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of the process. A power failure may take the newest commits, never one without all
+    /// that came after it.
+    Buffered,
+    /// A power failure.
+    Synced,
+}
+
+/// Feeds, items, keys and what is known of them, behind one lock on one directory. Cheap to clone; the
+/// directory is free once the last clone is dropped.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    backend: Arc<dyn Backend>,
+    /// Held by whoever writes or syncs.
+    turn: Mutex<()>,
+    /// Held by whoever unlocks the vault, so that only one makes its header.
+    vault_turn: Mutex<()>,
+    /// Why nothing is written any more; the first reason stays.
+    poison: OnceLock<String>,
+    read_only: bool,
+}
+
+const FORMAT_VERSION: u8 = 1;
+
+impl Store {
+    /// Opens the store in the directory `path`, creating it if the directory is absent or empty.
+    pub fn open(path: &Path, options: &Options) -> Result<Self, Error> {
+        if directory::inspect(path)? == Content::Nothing {
+            directory::mark(path)?;
+        }
+        Self::open_database(path, options)
+    }
+
+    /// Opens the store in the directory `path`, which must be there.
+    pub fn open_existing(path: &Path, options: &Options) -> Result<Self, Error> {
+        match directory::inspect(path)? {
+            Content::Nothing => Err(Error::NotFound { path: path.to_owned() }),
+            Content::Store => Self::open_database(path, options),
+        }
+    }
+
+    /// Opens the store in the directory `path` as it is at this moment, even while another process
+    /// writes to it. Commits are refused.
+    pub fn open_read_only(path: &Path, options: &Options) -> Result<Self, Error> {
+        if directory::inspect(path)? == Content::Nothing {
+            return Err(Error::NotFound { path: path.to_owned() });
+        }
+        let backend = Rocks::open_read_only(&directory::database(path), options)?;
+        let store = Self::on(Arc::new(backend), true);
+        match store.format()? {
+            Some(found) => directory::check_format(found).map(|()| store),
+            // Another process is creating it.
+            None => Err(Error::NotFound { path: path.to_owned() }),
+        }
+    }
+
+    /// A store on a backend of the caller's.
+    pub fn with_backend(backend: Arc<dyn Backend>) -> Result<Self, Error> {
+        let store = Self::on(backend, false);
+        match store.format()? {
+            Some(found) => directory::check_format(found)?,
+            None => store.initialise()?,
+        }
+        Ok(store)
+    }
+
+    /// A store in memory.
+    pub fn memory() -> Self {
+        Self::with_backend(Arc::new(Memory::new())).expect("memory never fails and starts empty")
+    }
+
+    /// Writes a batch: all of it or nothing. A failure poisons the store.
+    ///
+    /// After an error the batch may still be found when the store is opened again, as a whole.
+    pub fn commit(&self, batch: Batch, durability: Durability) -> Result<(), Error> {
+        let _turn = self.take_turn()?;
+        if !batch.is_empty() {
+            self.poisoning("write", self.inner.backend.write(&batch))?;
+        }
+        match durability {
+            Durability::Buffered => Ok(()),
+            Durability::Synced => self.poisoning("sync", self.inner.backend.sync()),
+        }
+    }
+
+    /// Makes every commit so far survive a power failure. A failure poisons the store.
+    pub fn sync(&self) -> Result<(), Error> {
+        let _turn = self.take_turn()?;
+        self.poisoning("sync", self.inner.backend.sync())
+    }
+
+    /// Why the store takes no more writes, if it does not.
+    pub fn poisoned(&self) -> Option<String> {
+        self.inner.poison.get().cloned()
+    }
+
+    /// Blocks, trees, heads and causal steps of feeds.
+    pub fn feeds(&self) -> FeedStore<'_> {
+        FeedStore::new(self)
+    }
+
+    /// Parties, feeds, positions, credentials, quarantine, preferences.
+    pub fn meta(&self) -> MetaStore<'_> {
+        MetaStore::new(self)
+    }
+
+    /// Items, their logs and checkpoints.
+    pub fn items(&self) -> ItemStore<'_> {
+        ItemStore::new(self)
+    }
+
+    /// Own secrets, encrypted, and known public keys.
+    pub fn keys(&self) -> KeyStore<'_> {
+        KeyStore::new(self)
+    }
+
+    /// Bytes that the store takes on disk, its log included.
+    pub fn disk_bytes(&self) -> Result<u64, Error> {
+        self.inner.backend.disk_bytes()
+    }
+
+    /// Rewrites the data without what was deleted or overwritten. Takes long; nothing depends on it.
+    pub fn compact(&self) -> Result<(), Error> {
+        self.inner.backend.compact()
+    }
+
+    pub(crate) fn backend(&self) -> &dyn Backend {
+        &*self.inner.backend
+    }
+
+    pub(crate) fn vault_turn(&self) -> MutexGuard<'_, ()> {
+        // It guards no data: a panic under it leaves nothing half done.
+        self.inner.vault_turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_database(path: &Path, options: &Options) -> Result<Self, Error> {
+        let backend =
+            Rocks::open(&directory::database(path), options).map_err(|error| match error {
+                Error::Busy { .. } => Error::Busy { path: path.to_owned() },
+                error => error,
+            })?;
+        Self::with_backend(Arc::new(backend))
+    }
+
+    fn on(backend: Arc<dyn Backend>, read_only: bool) -> Self {
+        let inner = Inner {
+            backend,
+            turn: Mutex::new(()),
+            vault_turn: Mutex::new(()),
+            poison: OnceLock::new(),
+            read_only,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    fn format(&self) -> Result<Option<u32>, Error> {
+        let key = keys::format();
+        let Some(value) = self.backend().get(Family::Meta, &key)? else { return Ok(None) };
+        let decode = || {
+            let mut decoder = Decoder::new(&value, FORMAT_VERSION)?;
+            let format = decoder.number_u32()?;
+            decoder.finish().map(|()| format)
+        };
+        decode().map(Some).map_err(Error::malformed(Family::Meta, &key))
+    }
+
+    /// Claims an empty backend. One that holds data without a format is not ours to write to.
+    fn initialise(&self) -> Result<(), Error> {
+        for family in Family::ALL {
+            if self.backend().last_in(family, &[0], &[u8::MAX])?.is_some() {
+                let key = keys::format();
+                return Err(Error::corrupt(Family::Meta, &key, "missing, though there is data"));
+            }
+        }
+        let mut batch = Batch::new();
+        batch.put_with(Family::Meta, &keys::format(), |out| {
+            Encoder::new(out, FORMAT_VERSION).number(FORMAT.into());
+        });
+        self.commit(batch, Durability::Synced)
+    }
+
+    fn take_turn(&self) -> Result<MutexGuard<'_, ()>, Error> {
+        if self.inner.read_only {
+            return Err(Error::ReadOnly);
+        }
+        let turn = self.inner.turn.lock().map_err(|_| {
+            self.poison("a thread panicked while it wrote".to_owned());
+        });
+        match (turn, self.inner.poison.get()) {
+            (Ok(turn), None) => Ok(turn),
+            (_, reason) => {
+                let reason = reason.cloned().unwrap_or_default();
+                Err(Error::Poisoned { reason })
+            }
+        }
+    }
+
+    fn poisoning(&self, action: &str, result: Result<(), Error>) -> Result<(), Error> {
+        result.inspect_err(|error| self.poison(format!("{action} failed: {error}")))
+    }
+
+    fn poison(&self, reason: String) {
+        // Only the first reason counts: later failures follow from it.
+        let _ = self.inner.poison.set(reason);
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("poisoned", &self.poisoned()).finish_non_exhaustive()
+    }
+}
