@@ -51,18 +51,17 @@ impl Timeframe {
         let mut missing = Vec::new();
         let mut at = 0;
         for &(feed, length) in &other.entries {
-            // `other` rises too, so the search never has to look behind the last hit.
-            match self.entries[at..].binary_search_by(|entry| entry.0.cmp(&feed)) {
-                Ok(offset) => {
-                    at += offset;
-                    if self.entries[at].1 < length {
-                        self.entries[at].1 = length;
+            match self.seek(at, &feed) {
+                Ok(found) => {
+                    if self.entries[found].1 < length {
+                        self.entries[found].1 = length;
                         changed = true;
                     }
+                    at = found + 1;
                 }
-                Err(offset) => {
-                    at += offset;
+                Err(place) => {
                     missing.push((feed, length));
+                    at = place;
                 }
             }
         }
@@ -95,11 +94,9 @@ impl Timeframe {
     pub fn gaps<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (FeedKey, u64, u64)> + 'a {
         let mut at = 0;
         other.entries.iter().filter_map(move |&(feed, want)| {
-            while self.entries.get(at).is_some_and(|entry| entry.0 < feed) {
-                at += 1;
-            }
-            let have =
-                self.entries.get(at).filter(|entry| entry.0 == feed).map_or(0, |entry| entry.1);
+            let found = self.seek(at, &feed);
+            at = found.map_or_else(|place| place, |found| found + 1);
+            let have = found.map_or(0, |found| self.entries[found].1);
             (have < want).then_some((feed, have, want))
         })
     }
@@ -196,6 +193,16 @@ impl Timeframe {
         }
         self.merge(&Self { entries: added });
         Ok(())
+    }
+
+    /// Like [`Self::position`] when `feed` cannot stand before `from`. Walking along a timeframe of the
+    /// same feeds takes one comparison each; a short one over a long one takes a search each.
+    fn seek(&self, from: usize, feed: &FeedKey) -> Result<usize, usize> {
+        if self.entries.get(from).is_some_and(|entry| entry.0 == *feed) {
+            return Ok(from);
+        }
+        let found = self.entries[from..].binary_search_by(|entry| entry.0.cmp(feed));
+        found.map(|offset| from + offset).map_err(|offset| from + offset)
     }
 
     fn position(&self, feed: &FeedKey) -> Result<usize, usize> {

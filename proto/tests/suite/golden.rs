@@ -1,5 +1,5 @@
-//! Bytes on disk and on the wire stay what they are: what is recorded in `tests/golden` is written again
-//! bit for bit, and reads back. A file that has to change means a new format version.
+//! Bytes on disk and on the wire stay what they are: what is recorded in `tests/golden` is written
+//! again bit for bit, and reads back. A file that has to change means a new format version.
 
 use std::path::PathBuf;
 
