@@ -111,6 +111,9 @@ pub trait Model: Sized + Send + 'static {
     const VERSION: u32;
     /// The order in which messages must come.
     const ORDER: Order;
+    /// Which algorithm makes the state from the messages, stored in every item's genesis: where two
+    /// algorithms read the same messages, old items go on with theirs.
+    const ALGORITHM: u32 = 0;
     /// What a local user asks for.
     type Mutation: Send + 'static;
     /// What a subscriber is told.
@@ -139,6 +142,12 @@ pub trait Model: Sized + Send + 'static {
 
     /// The state that `bytes` from [`Model::checkpoint`] describe.
     fn restore(bytes: &[u8]) -> Result<Self, CorruptCheckpoint>;
+
+    /// Bytes that are equal exactly when the visible values are. A model whose checkpoints of equal
+    /// states may differ says here what is to be compared; the others leave it.
+    fn digest(&self) -> Vec<u8> {
+        self.checkpoint()
+    }
 
     /// Estimate of the memory that the state holds, in bytes; the engine's memory budget counts it.
     fn memory_bytes(&self) -> usize;
