@@ -5,6 +5,7 @@ pub mod model;
 pub mod object;
 mod registry;
 mod scan;
+pub mod testing;
 pub mod text;
 mod unknown;
 

@@ -143,8 +143,9 @@ pub trait Model: Sized + Send + 'static {
     /// The state that `bytes` from [`Model::checkpoint`] describe.
     fn restore(bytes: &[u8]) -> Result<Self, CorruptCheckpoint>;
 
-    /// Bytes that are equal exactly when the visible values are. A model whose checkpoints of equal
-    /// states may differ says here what is to be compared; the others leave it.
+    /// Bytes that are equal on replicas that applied the same messages, and differ where visible values
+    /// do. A model whose checkpoints of equal states may differ says here what is to be compared; the
+    /// others leave it.
     fn digest(&self) -> Vec<u8> {
         self.checkpoint()
     }
