@@ -21,6 +21,8 @@ const RULES: &[Rule] = &[
     Rule::once(5, "timeframe", TIMEFRAME_BYTES_MAX),
     Rule::once(6, "state", CHECKPOINT_BYTES_MAX),
     Rule::once(7, "metadata", CHECKPOINT_BYTES_MAX),
+    Rule::once(8, "first positions", TIMEFRAME_BYTES_MAX),
+    Rule::once(9, "raw", 0),
 ];
 
 /// An item's state after some of its messages.
@@ -32,10 +34,14 @@ pub struct ItemCheckpoint {
     pub version: u32,
     /// Variant of the model's algorithm.
     pub algorithm: u32,
-    /// How many of the item's messages, in processing order, the state holds.
+    /// Processing number of the last message that the state holds.
     pub ordinal: u64,
     /// How far each feed's messages to the item are in the state.
     pub timeframe: Timeframe,
+    /// One past the first message of each of those feeds.
+    pub firsts: Timeframe,
+    /// The model's type was not known: `state` holds its raw messages.
+    pub raw: bool,
     /// The model's own bytes.
     pub state: Bytes,
     /// The metadata's own bytes.
@@ -53,6 +59,8 @@ impl ItemCheckpoint {
             timeframe: self.timeframe.encode().into(),
             state: self.state.clone(),
             metadata: self.metadata.clone(),
+            firsts: self.firsts.encode().into(),
+            raw: self.raw,
         };
         let mut bytes = frame::seal(&message);
         let checksum = blake3::hash(&bytes);
@@ -87,6 +95,8 @@ impl ItemCheckpoint {
             algorithm: message.algorithm,
             ordinal: message.ordinal,
             timeframe: Timeframe::decode(&message.timeframe)?,
+            firsts: Timeframe::decode(&message.firsts)?,
+            raw: message.raw,
             state: message.state,
             metadata: message.metadata,
         })

@@ -12,6 +12,8 @@ pub(crate) fn checkpoint() -> ItemCheckpoint {
         algorithm: 1,
         ordinal: 1_000_000,
         timeframe: [(feed(1), 12), (feed(2), 300)].into_iter().collect(),
+        firsts: [(feed(1), 3), (feed(2), 1)].into_iter().collect(),
+        raw: true,
         state: Bytes::from_static(b"state"),
         metadata: Bytes::from_static(b"metadata"),
     }

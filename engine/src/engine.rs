@@ -1,0 +1,358 @@
+//! An open engine: its parties, and how it ends.
+//!
+//! Invariants:
+//! - an active party has exactly one actor;
+//! - [`Engine::close`] returns when every actor is gone and the directory is free.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use systole_models::ModelRegistry;
+use systole_proto::{Ed25519Signer, FeedKey, PartyKey, PublicKey, Signer};
+use systole_store::{Backend, Batch, Durability, PartyRecord, Store, VaultKey};
+
+use crate::feed::Writer;
+use crate::party::processor::{Args, Running};
+use crate::party::request::genesis_credentials;
+use crate::settings::Settings;
+use crate::shared::Shared;
+use crate::telemetry::{Live, Telemetry};
+use crate::{Counters, EngineBuilder, Error, ErrorKind, Party};
+
+/// Where the store remembers the key by which this device is a member of parties.
+const DEVICE_PREFERENCE: &str = "systole.device";
+
+/// An open engine. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// Taken by [`Engine::close`].
+    open: tokio::sync::Mutex<Option<Open>>,
+}
+
+struct Open {
+    shared: Arc<Shared>,
+    writer: Writer,
+    parties: BTreeMap<PartyKey, Running>,
+}
+
+impl Engine {
+    /// An engine whose data stand in the directory `path`.
+    pub fn builder(path: impl AsRef<Path>) -> EngineBuilder {
+        EngineBuilder::directory(path.as_ref())
+    }
+
+    /// An engine whose data stand in memory and end with it.
+    pub fn in_memory() -> EngineBuilder {
+        EngineBuilder::memory()
+    }
+
+    /// An engine on a storage backend of the caller's.
+    pub fn on_backend(backend: Arc<dyn Backend>) -> EngineBuilder {
+        EngineBuilder::backend(backend)
+    }
+
+    pub(crate) async fn start(
+        store: Store,
+        vault_key: VaultKey,
+        registry: ModelRegistry,
+        settings: Settings,
+        device: Option<Arc<dyn Signer>>,
+    ) -> Result<Self, Error> {
+        let vault = store.keys().unlock(&vault_key)?;
+        let mut batch = Batch::new();
+        let device = match device {
+            Some(device) => device,
+            None => match store.meta().preference(DEVICE_PREFERENCE)? {
+                Some(public) => {
+                    let public = PublicKey::from_bytes(&public).map_err(|error| {
+                        Error::caused(ErrorKind::Corrupt, "the device's key is damaged", error)
+                    })?;
+                    let seed = vault.secret(public.as_bytes())?.ok_or_else(|| {
+                        Error::corrupt(format!("the secret of device {} is missing", public.short()))
+                    })?;
+                    Arc::new(Ed25519Signer::from_seed(&seed)) as Arc<dyn Signer>
+                }
+                None => {
+                    let device = generate()?;
+                    let public = PublicKey(device.public_key());
+                    vault.put(&mut batch, public.as_bytes(), &device.seed())?;
+                    let meta = store.meta();
+                    meta.put_preference(&mut batch, DEVICE_PREFERENCE, Some(public.as_bytes()));
+                    Arc::new(device) as Arc<dyn Signer>
+                }
+            },
+        };
+        store.commit(batch, Durability::Synced)?;
+        let mut next_feed = store.meta().next_feed_no()?.0;
+        let records = store.meta().parties()?;
+        for record in &records {
+            let feeds = store.meta().feed_nos(record.no)?;
+            next_feed = next_feed.max(feeds.last().map_or(0, |no| no.0 + 1));
+        }
+        let writer = Writer::spawn(store.clone()).map_err(|error| {
+            Error::caused(ErrorKind::Internal, "the feed writer's thread does not start", error)
+        })?;
+        let shared = Arc::new(Shared {
+            store,
+            writer: writer.handle(),
+            registry: Arc::new(registry),
+            settings,
+            live: Arc::new(Live::default()),
+            device,
+            vault: Mutex::new(vault),
+            next_feed: AtomicU32::new(next_feed),
+        });
+        let mut parties = BTreeMap::new();
+        for record in records.into_iter().filter(|record| record.active && !record.deleted) {
+            let key = record.key;
+            parties.insert(key, run(&shared, record, false).await?);
+        }
+        tracing::info!(parties = parties.len(), "engine opened");
+        let open = tokio::sync::Mutex::new(Some(Open { shared, writer, parties }));
+        Ok(Self { inner: Arc::new(Inner { open }) })
+    }
+
+    /// Founds a party: this device is its first member and writes its first feed. The party's own
+    /// secret key signs the genesis and is then forgotten.
+    pub async fn create_party(&self) -> Result<Party, Error> {
+        let founder = generate()?;
+        let key = PartyKey(founder.public_key());
+        let party = self.add_party(key).await?;
+        let shared = party.shared()?;
+        let feed = party.own_feed_signer(&shared)?;
+        let credential =
+            genesis_credentials(&founder, &*shared.device, &*feed).map_err(|error| {
+                Error::caused(ErrorKind::Unavailable, "the genesis cannot be signed", error)
+            })?;
+        party.write_credentials(vec![credential]).await?;
+        Ok(party)
+    }
+
+    /// Takes part in a party that another device founded. Until a member admits this device (see
+    /// [`Party::admission_request`]) the party can be read but not written to.
+    pub async fn join(&self, key: PartyKey) -> Result<Party, Error> {
+        self.add_party(key).await
+    }
+
+    /// A party of this engine, activated if it is not active.
+    ///
+    /// # Errors
+    /// `Invalid` when the engine does not know the party.
+    pub async fn party(&self, key: PartyKey) -> Result<Party, Error> {
+        let mut open = self.inner.open.lock().await;
+        let open = open.as_mut().ok_or_else(|| Error::closed("the engine"))?;
+        if let Some(running) = open.parties.get(&key) {
+            if running.is_alive() {
+                return Ok(Party::new(key, running.handle(), &open.shared));
+            }
+        }
+        let record = open.shared.store.meta().party_by_key(&key)?.filter(|record| !record.deleted);
+        let mut record = record
+            .ok_or_else(|| Error::invalid(format!("party {} is not known here", key.short())))?;
+        if let Some(ended) = open.parties.remove(&key) {
+            ended.stop().await;
+        }
+        if !record.active {
+            record.active = true;
+            let mut batch = Batch::new();
+            open.shared.store.meta().put_party(&mut batch, &record);
+            open.shared.writer.commit(batch, Durability::Synced).await?;
+        }
+        let running = run(&open.shared, record, false).await?;
+        let party = Party::new(key, running.handle(), &open.shared);
+        open.parties.insert(key, running);
+        Ok(party)
+    }
+
+    /// The parties that the engine knows, and whether each is active.
+    pub async fn parties(&self) -> Result<Vec<(PartyKey, bool)>, Error> {
+        let open = self.inner.open.lock().await;
+        let open = open.as_ref().ok_or_else(|| Error::closed("the engine"))?;
+        let records = open.shared.store.meta().parties()?;
+        let known = records.into_iter().filter(|record| !record.deleted);
+        Ok(known.map(|record| (record.key, record.active)).collect())
+    }
+
+    /// Ends the party's actor and its items. The party stays known and is not resumed when the engine
+    /// is opened again, until [`Engine::party`] asks for it.
+    pub async fn close_party(&self, key: PartyKey) -> Result<(), Error> {
+        let mut open = self.inner.open.lock().await;
+        let open = open.as_mut().ok_or_else(|| Error::closed("the engine"))?;
+        open.retire(key, false).await
+    }
+
+    /// Ends the party and deletes its data from this device. Other devices keep theirs.
+    pub async fn delete_party(&self, key: PartyKey) -> Result<(), Error> {
+        let mut open = self.inner.open.lock().await;
+        let open = open.as_mut().ok_or_else(|| Error::closed("the engine"))?;
+        open.retire(key, true).await
+    }
+
+    /// The key by which this device is a member of parties.
+    pub async fn device(&self) -> Result<PublicKey, Error> {
+        let open = self.inner.open.lock().await;
+        let open = open.as_ref().ok_or_else(|| Error::closed("the engine"))?;
+        Ok(PublicKey(open.shared.device.public_key()))
+    }
+
+    /// How many messages passed each stage since the engine was opened.
+    pub async fn counters(&self) -> Result<Counters, Error> {
+        let open = self.inner.open.lock().await;
+        let open = open.as_ref().ok_or_else(|| Error::closed("the engine"))?;
+        Ok(open.shared.counters())
+    }
+
+    /// Bytes that the engine's data take on disk.
+    pub async fn disk_bytes(&self) -> Result<u64, Error> {
+        let open = self.inner.open.lock().await;
+        let open = open.as_ref().ok_or_else(|| Error::closed("the engine"))?;
+        Ok(open.shared.store.disk_bytes()?)
+    }
+
+    /// Rewrites the data without what was overwritten. Takes long; nothing depends on it.
+    pub async fn compact(&self) -> Result<(), Error> {
+        let open = self.inner.open.lock().await;
+        let open = open.as_ref().ok_or_else(|| Error::closed("the engine"))?;
+        Ok(open.shared.store.compact()?)
+    }
+
+    /// Sets a value that the application wants remembered, or removes it.
+    pub async fn set_preference(&self, name: &str, value: Option<&[u8]>) -> Result<(), Error> {
+        if name.starts_with("systole.") {
+            return Err(Error::invalid("names that begin with \"systole.\" belong to the engine"));
+        }
+        let open = self.inner.open.lock().await;
+        let open = open.as_ref().ok_or_else(|| Error::closed("the engine"))?;
+        let mut batch = Batch::new();
+        open.shared.store.meta().put_preference(&mut batch, name, value);
+        Ok(open.shared.writer.commit(batch, Durability::Synced).await?)
+    }
+
+    /// A value that the application had remembered.
+    pub async fn preference(&self, name: &str) -> Result<Option<Bytes>, Error> {
+        let open = self.inner.open.lock().await;
+        let open = open.as_ref().ok_or_else(|| Error::closed("the engine"))?;
+        Ok(open.shared.store.meta().preference(name)?)
+    }
+
+    /// Ends every party, writes what is left, and frees the directory: it can be opened again at once.
+    /// Handles that are still around answer that the engine is closed. Closing twice is fine. Must not
+    /// be cancelled: what is left then ends in the background.
+    pub async fn close(&self) -> Result<(), Error> {
+        let Some(open) = self.inner.open.lock().await.take() else { return Ok(()) };
+        let Open { mut shared, writer, parties } = open;
+        for (_, party) in parties {
+            party.stop().await;
+        }
+        let written = writer.close().await;
+        // Whoever is reading right now through a handle finishes first.
+        while let Err(still_shared) = Arc::try_unwrap(shared) {
+            shared = still_shared;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tracing::info!("engine closed");
+        Ok(written?)
+    }
+
+    async fn add_party(&self, key: PartyKey) -> Result<Party, Error> {
+        let mut open = self.inner.open.lock().await;
+        let open = open.as_mut().ok_or_else(|| Error::closed("the engine"))?;
+        let shared = &open.shared;
+        let meta = shared.store.meta();
+        let known = meta.party_by_key(&key)?;
+        if known.as_ref().is_some_and(|record| !record.deleted) {
+            return Err(Error::invalid(format!("party {} is known already", key.short())));
+        }
+        let mut batch = Batch::new();
+        let no = match known {
+            Some(record) => record.no,
+            None => {
+                let no = meta.next_party_no()?;
+                meta.put_next_party_no(&mut batch, systole_store::PartyNo(no.0 + 1));
+                no
+            }
+        };
+        let record = PartyRecord {
+            no,
+            key,
+            genesis_feed: None,
+            active: true,
+            ordinal: 0,
+            device: Some(PublicKey(shared.device.public_key())),
+            own_feed: None,
+            deleted: false,
+        };
+        meta.put_party(&mut batch, &record);
+        shared.writer.commit(batch, Durability::Synced).await?;
+        let running = run(shared, record, false).await?;
+        let party = Party::new(key, running.handle(), shared);
+        open.parties.insert(key, running);
+        let feed = generate()?;
+        party.keep_secret(shared, &feed).await?;
+        party.add_feed(Arc::new(feed)).await?;
+        Ok(party)
+    }
+}
+
+impl Open {
+    async fn retire(&mut self, key: PartyKey, delete: bool) -> Result<(), Error> {
+        if let Some(running) = self.parties.remove(&key) {
+            running.stop().await;
+        }
+        let store = &self.shared.store;
+        let record = store.meta().party_by_key(&key)?.filter(|record| !record.deleted);
+        let mut record = record
+            .ok_or_else(|| Error::invalid(format!("party {} is not known here", key.short())))?;
+        record.active = false;
+        let mut batch = Batch::new();
+        if delete {
+            record.deleted = true;
+            store.delete_party(&mut batch, record.no)?;
+            record.genesis_feed = None;
+            record.own_feed = None;
+        }
+        store.meta().put_party(&mut batch, &record);
+        Ok(self.shared.writer.commit(batch, Durability::Synced).await?)
+    }
+}
+
+fn generate() -> Result<Ed25519Signer, Error> {
+    Ed25519Signer::generate().map_err(|error| {
+        Error::caused(ErrorKind::Unavailable, "the system gives no randomness for a key", error)
+    })
+}
+
+/// Starts the actor of a party with the keys of this device's feeds in it.
+async fn run(shared: &Arc<Shared>, record: PartyRecord, paused: bool) -> Result<Running, Error> {
+    let mut signers: Vec<Arc<dyn Signer>> = Vec::new();
+    for feed in shared.store.meta().feeds_of(record.no)?.iter().filter(|feed| feed.own) {
+        if let Some(signer) = shared.secret(&feed.key)? {
+            signers.push(signer);
+        }
+    }
+    let telemetry = Arc::new(Telemetry::new(shared.live.clone()));
+    Running::start(Args { shared: shared.clone(), telemetry, record, signers, paused }).await
+}
+
+impl Shared {
+    /// The signer of a feed whose secret this device keeps.
+    pub(crate) fn secret(&self, feed: &FeedKey) -> Result<Option<Arc<dyn Signer>>, Error> {
+        let vault = self.vault.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let seed = vault.secret(feed.as_bytes())?;
+        Ok(seed.map(|seed| Arc::new(Ed25519Signer::from_seed(&seed)) as Arc<dyn Signer>))
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,136 @@
+//! What the pure party core looks up, answered from the store, with what is used again kept at hand.
+//!
+//! Invariant: everything here is either stored, or stands in [`StoreHost::take_new_feeds`] and goes
+//! into the next batch.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use lru::LruCache;
+use systole_proto::{FeedKey, Hash};
+use systole_store::{FeedNo, FeedRecord, ItemKey, ItemRecord, PartyNo};
+
+use super::causal::Step;
+use super::history;
+use super::state::Host;
+use crate::Error;
+use crate::feed::{HeldFeed, load};
+use crate::settings::ITEMS_CACHED_MAX;
+use crate::shared::Shared;
+
+/// Roots of feeds at recent lengths that are kept at hand.
+const ROOTS_CACHED_MAX: usize = 4_096;
+
+/// Lookups for one party.
+pub(crate) struct StoreHost {
+    shared: Arc<Shared>,
+    party: PartyNo,
+    held: BTreeMap<FeedNo, HeldFeed>,
+    /// Feeds that were given a number since the last batch.
+    new_feeds: BTreeMap<FeedKey, FeedRecord>,
+    items: LruCache<ItemKey, Arc<ItemRecord>>,
+    roots: LruCache<(FeedNo, u64), Hash>,
+}
+
+impl StoreHost {
+    pub(crate) fn new(shared: Arc<Shared>, party: PartyNo) -> Self {
+        let capacity = |entries| NonZeroUsize::new(entries).expect("a named bound is not 0");
+        Self {
+            shared,
+            party,
+            held: BTreeMap::new(),
+            new_feeds: BTreeMap::new(),
+            items: LruCache::new(capacity(ITEMS_CACHED_MAX)),
+            roots: LruCache::new(capacity(ROOTS_CACHED_MAX)),
+        }
+    }
+
+    /// The end of a feed: its tree's peaks and its latest head.
+    pub(crate) fn held(&mut self, feed: FeedNo) -> Result<&mut HeldFeed, Error> {
+        if !self.held.contains_key(&feed) {
+            self.held.insert(feed, load(self.shared.store.feeds(), feed)?);
+        }
+        Ok(self.held.get_mut(&feed).expect("just loaded"))
+    }
+
+    /// Records a feed of this device; its number.
+    pub(crate) fn add_own_feed(&mut self, key: FeedKey) -> Result<FeedNo, Error> {
+        let no = self.number(&key)?;
+        self.new_feeds.entry(key).and_modify(|record| record.own = true);
+        Ok(no)
+    }
+
+    /// The feeds that were given a number since this was last asked: they belong into the next batch.
+    pub(crate) fn take_new_feeds(&mut self) -> Vec<FeedRecord> {
+        std::mem::take(&mut self.new_feeds).into_values().collect()
+    }
+
+    /// An item's record is now this.
+    pub(crate) fn remember(&mut self, record: Arc<ItemRecord>) {
+        self.items.put(record.key, record);
+    }
+
+    /// The party that a known feed belongs to.
+    pub(crate) fn party_of(&self, key: &FeedKey) -> Result<Option<PartyNo>, Error> {
+        if let Some(record) = self.new_feeds.get(key) {
+            return Ok(Some(record.party));
+        }
+        Ok(self.shared.store.meta().feed_by_key(key)?.map(|record| record.party))
+    }
+}
+
+impl Host for StoreHost {
+    fn number(&mut self, key: &FeedKey) -> Result<FeedNo, Error> {
+        if let Some(record) = self.new_feeds.get(key) {
+            return Ok(record.no);
+        }
+        if let Some(no) = self.shared.store.meta().feed_no(key)? {
+            return Ok(no);
+        }
+        let no = self.shared.number_feed();
+        let created_millis = Shared::now_millis();
+        let record = FeedRecord { no, key: *key, party: self.party, own: false, created_millis };
+        self.new_feeds.insert(*key, record);
+        Ok(no)
+    }
+
+    fn key(&mut self, feed: FeedNo) -> Result<FeedKey, Error> {
+        match self.new_feeds.values().find(|record| record.no == feed) {
+            Some(record) => Ok(record.key),
+            None => history::key(&self.shared.store, feed),
+        }
+    }
+
+    fn step(&mut self, feed: FeedNo, seq: u64) -> Result<Option<(Step, u8)>, Error> {
+        history::step(&self.shared.store, feed, seq)
+    }
+
+    fn aliases(&mut self, feed: FeedNo) -> Result<Vec<FeedNo>, Error> {
+        Ok(self.shared.store.feeds().aliases(feed)?)
+    }
+
+    fn root(&mut self, feed: FeedNo, length: u64) -> Result<Hash, Error> {
+        let held = self.held(feed)?;
+        if held.tail.length() == length {
+            return Ok(held.tail.root());
+        }
+        if let Some(root) = self.roots.get(&(feed, length)) {
+            return Ok(*root);
+        }
+        let root = self.shared.store.feeds().peaks_at(feed, length)?.root();
+        self.roots.put((feed, length), root);
+        Ok(root)
+    }
+
+    fn item(&mut self, key: ItemKey) -> Result<Option<Arc<ItemRecord>>, Error> {
+        if let Some(record) = self.items.get(&key) {
+            return Ok(Some(record.clone()));
+        }
+        let record = self.shared.store.items().item(key)?.map(Arc::new);
+        if let Some(record) = &record {
+            self.items.put(key, record.clone());
+        }
+        Ok(record)
+    }
+}

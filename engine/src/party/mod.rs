@@ -1,0 +1,29 @@
+//! A party: a shared data set of many feeds. Blocks come in, are admitted, ordered and
+//! demultiplexed to items.
+//!
+//! The rules are pure: [`admit`] (who belongs), [`causal`] (what a block has seen), [`state`] (what
+//! may be processed when), [`demux`] (what a block does), [`compose`] (own blocks). [`processor`] is
+//! the actor around them, with [`writing`], [`turn`], [`host`] and [`residents`].
+
+pub(crate) mod admit;
+pub(crate) mod causal;
+pub(crate) mod command;
+mod compose;
+mod demux;
+pub(crate) mod effect;
+mod handle;
+pub(crate) mod history;
+mod host;
+pub(crate) mod processor;
+pub(crate) mod request;
+mod residents;
+mod state;
+mod transaction;
+mod turn;
+mod writing;
+
+pub use command::{FeedStatus, Ingested, PartyStatus, Receipt};
+pub use compose::PAYLOAD_BYTES_MAX;
+pub use handle::{ItemInfo, ItemQuery, Party, Quarantined};
+pub use request::{AdmissionRequest, RequestError};
+pub use transaction::{NewItem, Transaction};

@@ -1,0 +1,300 @@
+//! Which items of a party are in memory, and how they come in and go out.
+//!
+//! Invariants:
+//! - an item that is evicted loses nothing: its messages are in its log, its checkpoint is optional;
+//! - an item somebody watches is never evicted;
+//! - the estimate of all residents of an engine together stands in its counters, so the budget holds
+//!   for all parties at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use systole_proto::ItemId;
+use systole_store::ItemKey;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use crate::item::actor::{Args, Command, Resident, Taken};
+use crate::item::gauge::Gauge;
+use crate::item::state::ItemState;
+use crate::settings::{ACTOR_BYTES, BACKGROUND_CHECKPOINTS_MAX};
+use crate::shared::Shared;
+use crate::snapshot::Loader;
+use crate::telemetry::Telemetry;
+use crate::Error;
+
+/// How often residency is looked at while nothing else happens.
+pub(crate) const ROUND: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Tails of items not in memory that are counted, to know when a checkpoint is due.
+const COLD_TAILS_MAX: usize = 65_536;
+
+/// One resident item as the party sees it.
+struct Entry {
+    resident: Resident,
+    /// When the party last had to do with it, in ticks.
+    used: u64,
+    /// The bytes that the engine's counter holds for it.
+    counted_bytes: u64,
+    /// Rounds since something was last seen of it.
+    idle_rounds: u32,
+    /// What was seen of it in the last round.
+    seen: u64,
+    /// A checkpoint was asked for and has not come yet.
+    awaits_checkpoint: bool,
+}
+
+/// A party's resident items.
+pub(crate) struct Residents {
+    shared: Arc<Shared>,
+    telemetry: Arc<Telemetry>,
+    items: BTreeMap<ItemKey, Entry>,
+    /// Checkpoints that were asked for, in the order they were.
+    asked: Vec<(ItemKey, oneshot::Receiver<Taken>)>,
+    ending: JoinSet<()>,
+    turn: u64,
+    /// Messages and bytes since a checkpoint, of items that are not in memory.
+    cold: lru::LruCache<ItemKey, (u64, u64)>,
+    /// Items not in memory that are due for a checkpoint.
+    due: Vec<(ItemKey, ItemId)>,
+}
+
+impl Residents {
+    pub(crate) fn new(shared: Arc<Shared>, telemetry: Arc<Telemetry>) -> Self {
+        let tails = std::num::NonZeroUsize::new(COLD_TAILS_MAX).expect("a named bound is not 0");
+        Self {
+            shared,
+            telemetry,
+            items: BTreeMap::new(),
+            asked: Vec::new(),
+            ending: JoinSet::new(),
+            turn: 0,
+            cold: lru::LruCache::new(tails),
+            due: Vec::new(),
+        }
+    }
+
+    /// The item, if it is in memory.
+    pub(crate) fn get(&mut self, key: ItemKey) -> Option<&Resident> {
+        let tick = self.telemetry.tick();
+        self.items.get_mut(&key).map(|entry| {
+            entry.used = tick;
+            &entry.resident
+        })
+    }
+
+    /// The item, brought into memory if it is not there; `state` where it is already known.
+    pub(crate) fn bring(&mut self, key: ItemKey, id: ItemId, state: Option<ItemState>) -> &Resident {
+        let tick = self.telemetry.tick();
+        self.cold.pop(&key);
+        let entry = self.items.entry(key).or_insert_with(|| {
+            let loader = Loader::new(
+                self.shared.store.clone(),
+                self.shared.registry.clone(),
+                self.telemetry.clone(),
+                key,
+                id,
+            );
+            let args = Args {
+                loader,
+                gauge: Arc::new(Gauge::default()),
+                telemetry: self.telemetry.clone(),
+                state,
+            };
+            self.telemetry.live.resident.fetch_add(1, Relaxed);
+            self.telemetry.live.resident_bytes.fetch_add(ACTOR_BYTES as u64, Relaxed);
+            Entry {
+                resident: Resident::spawn(args),
+                used: tick,
+                counted_bytes: ACTOR_BYTES as u64,
+                idle_rounds: 0,
+                seen: 0,
+                awaits_checkpoint: false,
+            }
+        });
+        entry.used = tick;
+        &entry.resident
+    }
+
+    /// Messages for an item that is not in memory went into its log.
+    pub(crate) fn missed(&mut self, key: ItemKey, id: ItemId, messages: u64, bytes: u64) {
+        let policy = &self.shared.settings.checkpoints;
+        let tail = self.cold.get_or_insert_mut(key, || (0, 0));
+        tail.0 += messages;
+        tail.1 += bytes;
+        if policy.is_due(tail.0, tail.1) {
+            *tail = (0, 0);
+            self.due.push((key, id));
+        }
+    }
+
+    /// A turn has ended: counts, asks for checkpoints that are due, and evicts what the budget does
+    /// not allow.
+    pub(crate) async fn end_turn(&mut self, thorough: bool) {
+        self.turn += 1;
+        self.load_due().await;
+        if !thorough && !self.turn.is_multiple_of(64) {
+            return;
+        }
+        self.count();
+        let policy = self.shared.settings.checkpoints;
+        let due: Vec<ItemKey> = self
+            .items
+            .iter()
+            .filter(|(_, entry)| {
+                let (messages, bytes) = entry.resident.gauge.since_checkpoint();
+                let idle = ROUND * entry.idle_rounds;
+                !entry.awaits_checkpoint
+                    && (policy.is_due(messages, bytes) || policy.is_due_idle(messages, idle))
+            })
+            .map(|(key, _)| *key)
+            .collect();
+        for key in due {
+            self.ask_checkpoint(key).await;
+        }
+        self.evict().await;
+    }
+
+    /// A round without a turn has passed: whoever was not used meanwhile is a round longer idle.
+    pub(crate) fn round(&mut self) {
+        for entry in self.items.values_mut() {
+            let seen = entry.resident.gauge.used();
+            entry.idle_rounds = if seen == entry.seen { entry.idle_rounds + 1 } else { 0 };
+            entry.seen = seen;
+        }
+    }
+
+    /// Checkpoints that have come since this was last asked. They cover only messages that were
+    /// written before or are in the batch that is about to be written.
+    pub(crate) fn take_checkpoints(&mut self) -> Vec<(ItemKey, u64, Vec<u8>)> {
+        let mut taken = Vec::new();
+        let mut still = Vec::new();
+        for (key, mut receiver) in std::mem::take(&mut self.asked) {
+            match receiver.try_recv() {
+                Ok(answer) => self.arrived(key, answer, &mut taken),
+                Err(oneshot::error::TryRecvError::Empty) => still.push((key, receiver)),
+                Err(oneshot::error::TryRecvError::Closed) => {
+                    tracing::warn!(%key, "an item ended before its checkpoint");
+                }
+            }
+        }
+        self.asked = still;
+        taken
+    }
+
+    /// Whether checkpoints are on their way.
+    pub(crate) fn awaits_checkpoints(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
+    /// Asks every item with a tail worth it for a last checkpoint, ends all items, and waits for both.
+    pub(crate) async fn close(&mut self) -> Vec<(ItemKey, u64, Vec<u8>)> {
+        let policy = self.shared.settings.checkpoints;
+        let worth: Vec<ItemKey> = self
+            .items
+            .iter()
+            .filter(|(_, entry)| {
+                let (messages, _) = entry.resident.gauge.since_checkpoint();
+                !entry.awaits_checkpoint && messages >= policy.idle_messages_min.max(1)
+            })
+            .map(|(key, _)| *key)
+            .collect();
+        for key in worth {
+            self.ask_checkpoint(key).await;
+        }
+        for (_, entry) in std::mem::take(&mut self.items) {
+            self.forget(entry);
+        }
+        while self.ending.join_next().await.is_some() {}
+        self.take_checkpoints()
+    }
+
+    fn arrived(&mut self, key: ItemKey, answer: Taken, taken: &mut Vec<(ItemKey, u64, Vec<u8>)>) {
+        if let Some(entry) = self.items.get_mut(&key) {
+            entry.awaits_checkpoint = false;
+        }
+        match answer {
+            Ok((ordinal, bytes)) => taken.push((key, ordinal, bytes)),
+            Err(error) => tracing::warn!(%key, %error, "an item could not be checkpointed"),
+        }
+    }
+
+    /// Loads items whose tail has grown too long, only to checkpoint them.
+    async fn load_due(&mut self) {
+        while self.asked.len() < BACKGROUND_CHECKPOINTS_MAX {
+            let Some((key, id)) = self.due.pop() else { return };
+            self.bring(key, id, None);
+            self.ask_checkpoint(key).await;
+        }
+    }
+
+    async fn ask_checkpoint(&mut self, key: ItemKey) {
+        let Some(entry) = self.items.get_mut(&key) else { return };
+        let (reply, answer) = oneshot::channel();
+        if entry.resident.handle().send(Command::Checkpoint(reply)).await.is_ok() {
+            entry.awaits_checkpoint = true;
+            self.asked.push((key, answer));
+        }
+    }
+
+    fn count(&mut self) {
+        for entry in self.items.values_mut() {
+            let bytes = (entry.resident.gauge.memory_bytes() + ACTOR_BYTES) as u64;
+            let live = &self.telemetry.live.resident_bytes;
+            live.fetch_add(bytes, Relaxed);
+            live.fetch_sub(entry.counted_bytes, Relaxed);
+            entry.counted_bytes = bytes;
+        }
+    }
+
+    async fn evict(&mut self) {
+        let budget = self.shared.settings.memory_budget_bytes as u64;
+        let over = |residents: &Self| {
+            residents.telemetry.live.resident_bytes.load(Relaxed).saturating_sub(budget)
+        };
+        if over(self) == 0 {
+            return;
+        }
+        let mut coldest: Vec<(u64, ItemKey)> = self
+            .items
+            .iter()
+            .filter(|(_, entry)| !entry.resident.is_watched())
+            .map(|(key, entry)| (entry.used.max(entry.resident.gauge.used()), *key))
+            .collect();
+        coldest.sort_unstable();
+        let policy = self.shared.settings.checkpoints;
+        for (_, key) in coldest {
+            if over(self) == 0 {
+                break;
+            }
+            let entry = &self.items[&key];
+            let (messages, _) = entry.resident.gauge.since_checkpoint();
+            if messages >= policy.idle_messages_min.max(1) && !entry.awaits_checkpoint {
+                self.ask_checkpoint(key).await;
+            }
+            if let Some(entry) = self.items.remove(&key) {
+                let tail = entry.resident.gauge.since_checkpoint();
+                if !entry.awaits_checkpoint {
+                    self.cold.put(key, tail);
+                }
+                self.forget(entry);
+            }
+        }
+    }
+
+    fn forget(&mut self, entry: Entry) {
+        self.telemetry.live.resident.fetch_sub(1, Relaxed);
+        self.telemetry.live.resident_bytes.fetch_sub(entry.counted_bytes, Relaxed);
+        self.ending.spawn(entry.resident.stop());
+        while self.ending.try_join_next().is_some() {}
+    }
+
+    /// Loads an item anew, for a local mutation of it was undone.
+    pub(crate) async fn reload(&mut self, key: ItemKey) -> Result<(), Error> {
+        let Some(entry) = self.items.get(&key) else { return Ok(()) };
+        let (reply, done) = oneshot::channel();
+        entry.resident.handle().send(Command::Reload(reply)).await?;
+        done.await.map_err(|_| Error::closed("the item"))
+    }
+}

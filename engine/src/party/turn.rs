@@ -1,0 +1,99 @@
+//! One turn of a party: everything that is written together, and what is told afterwards.
+//!
+//! Invariant: the batch holds every storing effect of the turn and the positions they lead to; nobody
+//! is told before it is written.
+
+use std::collections::BTreeMap;
+
+use systole_store::{Batch, CredentialRecord, Durability, FeedNo, ItemKey, PartyNo, Store};
+
+use super::effect::Effect;
+use crate::Event;
+use crate::item::state::Incoming;
+
+/// What a turn has gathered.
+#[derive(Default)]
+pub(super) struct Turn {
+    pub(super) batch: Batch,
+    pub(super) effects: Vec<Effect>,
+    pub(super) durable: bool,
+    /// Answers for whoever waits for the commit.
+    pub(super) answers: Vec<Answer>,
+    /// Own feeds that were written to: their messages are applied already.
+    pub(super) written: Vec<FeedNo>,
+    /// Feeds whose blocks are in the batch and not yet in the store.
+    pub(super) extended: Vec<FeedNo>,
+}
+
+/// Tells one waiting caller how the commit went.
+pub(super) type Answer = Box<dyn FnOnce(Result<(), crate::Error>) + Send>;
+
+/// What is told once the batch is written.
+#[derive(Default)]
+pub(super) struct Told {
+    /// Messages for items, in processing order.
+    pub(super) deliveries: BTreeMap<ItemKey, Vec<Incoming>>,
+    pub(super) events: Vec<Event>,
+    pub(super) records: Vec<std::sync::Arc<systole_store::ItemRecord>>,
+    pub(super) messages: u64,
+    pub(super) quarantined: u64,
+}
+
+impl Turn {
+    pub(super) fn is_empty(&self) -> bool {
+        self.batch.is_empty() && self.effects.is_empty() && self.answers.is_empty()
+    }
+
+    pub(super) fn durability(&self) -> Durability {
+        if self.durable { Durability::Synced } else { Durability::Buffered }
+    }
+
+    /// Moves the storing effects into the batch and returns what is told afterwards. `genesis` is set
+    /// to the feed of the party's genesis when that was found.
+    pub(super) fn lay_down(
+        &mut self,
+        store: &Store,
+        party: PartyNo,
+        next_credential: &mut u64,
+        genesis: &mut Option<FeedNo>,
+    ) -> Told {
+        let mut told = Told::default();
+        let mut log: BTreeMap<ItemKey, Vec<systole_store::LogEntry>> = BTreeMap::new();
+        let batch = &mut self.batch;
+        for effect in std::mem::take(&mut self.effects) {
+            match effect {
+                Effect::Step { feed, step } => store.feeds().put_step(batch, feed, &step),
+                Effect::Alias { feed, alias, target } => {
+                    store.feeds().put_alias(batch, feed, alias, target);
+                }
+                Effect::Credential { feed, seq, bytes } => {
+                    let record = CredentialRecord { feed, seq, bytes };
+                    store.meta().put_credential(batch, party, *next_credential, &record);
+                    *next_credential += 1;
+                }
+                Effect::Genesis { feed } => *genesis = Some(feed),
+                Effect::Item { record, previous } => {
+                    store.items().put_item(batch, &record, previous.as_deref());
+                    told.records.push(record);
+                }
+                Effect::Message { item, entry, key, past, payload } => {
+                    told.messages += 1;
+                    if !self.written.contains(&entry.feed) {
+                        let incoming = Incoming { entry: entry.clone(), key, past, payload };
+                        told.deliveries.entry(item).or_default().push(incoming);
+                    }
+                    log.entry(item).or_default().push(entry);
+                }
+                Effect::Quarantine { feed, seq, code, reason } => {
+                    told.quarantined += 1;
+                    store.meta().put_quarantine(batch, party, feed, seq, code, &reason);
+                }
+                Effect::Event(event) => told.events.push(event),
+            }
+        }
+        for (item, entries) in log {
+            store.items().put_log(batch, item, &entries);
+        }
+        told
+    }
+}

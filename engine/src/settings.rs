@@ -1,0 +1,46 @@
+//! What an embedder can set, and the bounds that nobody can.
+
+use systole_store::Durability;
+
+use crate::snapshot::CheckpointPolicy;
+
+/// Blocks processed in one turn of a party before others get theirs.
+pub const TURN_BLOCKS_MAX: usize = 4_096;
+/// Bytes of blocks read ahead for one party.
+pub const READ_AHEAD_BYTES_MAX: usize = 1 << 20;
+/// Requests that are written together in one turn of a party.
+pub const TURN_REQUESTS_MAX: usize = 256;
+/// Commands that wait for one party.
+pub const PARTY_MAILBOX_COMMANDS: usize = 256;
+/// Feeds per party whose admission is not known and whose blocks are stored all the same.
+pub const UNADMITTED_FEEDS_MAX: usize = 1_024;
+/// Blocks stored of one feed whose admission is not known.
+pub const UNADMITTED_BLOCKS_MAX: u64 = 65_536;
+/// Item records that a party keeps at hand.
+pub const ITEMS_CACHED_MAX: usize = 65_536;
+/// Bytes of pasts and names that a party keeps at hand for feeds that it may hear again.
+pub const CURSORS_BYTES_MAX: usize = 16 << 20;
+/// Operations of one transaction.
+pub const TRANSACTION_OPERATIONS_MAX: usize = 65_536;
+/// Items that are loaded only to be checkpointed, at a time and per party.
+pub const BACKGROUND_CHECKPOINTS_MAX: usize = 4;
+/// What an item's actor holds beside its state, in bytes; measured for kameo 0.22.
+pub const ACTOR_BYTES: usize = 7_000;
+
+/// What an embedder can set.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) durability: Durability,
+    pub(crate) memory_budget_bytes: usize,
+    pub(crate) checkpoints: CheckpointPolicy,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Synced,
+            memory_budget_bytes: 64 << 20,
+            checkpoints: CheckpointPolicy::default(),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What all parts of one open engine share.
+//!
+//! Invariant: nothing that a user holds keeps this alive, so closing the engine frees the directory
+//! whatever handles are still around.
+
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, Weak};
+
+use systole_models::ModelRegistry;
+use systole_proto::Signer;
+use systole_store::{FeedNo, Store, Vault};
+
+use crate::feed::WriterHandle;
+use crate::settings::Settings;
+use crate::telemetry::Live;
+use crate::{Counters, Error, ErrorKind};
+
+/// The inside of an open engine.
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) writer: WriterHandle,
+    pub(crate) registry: Arc<ModelRegistry>,
+    pub(crate) settings: Settings,
+    pub(crate) live: Arc<Live>,
+    /// Signs credentials in the name of this device.
+    pub(crate) device: Arc<dyn Signer>,
+    pub(crate) vault: Mutex<Vault>,
+    pub(crate) next_feed: AtomicU32,
+}
+
+impl Shared {
+    /// A number for a feed that has none.
+    pub(crate) fn number_feed(&self) -> FeedNo {
+        FeedNo(self.next_feed.fetch_add(1, Relaxed))
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[expect(clippy::disallowed_methods, reason = "the one place where the engine reads the clock")]
+    pub(crate) fn now_millis() -> u64 {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        // A clock before 1970 only spoils display times.
+        now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        let writer = self.writer.counters();
+        Counters {
+            commit_groups: writer.groups.load(Relaxed),
+            commits: writer.batches.load(Relaxed),
+            syncs: writer.syncs.load(Relaxed),
+            ..self.live.counters()
+        }
+    }
+}
+
+/// The engine behind a handle, while it is open.
+pub(crate) fn open(shared: &Weak<Shared>) -> Result<Arc<Shared>, Error> {
+    shared.upgrade().ok_or_else(|| Error::closed("the engine"))
+}
+
+impl From<systole_store::Error> for Error {
+    fn from(error: systole_store::Error) -> Self {
+        use systole_store::Error as Store;
+        let kind = match &error {
+            Store::NotFound { .. }
+            | Store::NotAStore { .. }
+            | Store::NewerFormat { .. }
+            | Store::WrongKey => ErrorKind::Invalid,
+            Store::Busy { .. } => ErrorKind::Unavailable,
+            _ => ErrorKind::Corrupt,
+        };
+        Self::caused(kind, "the store refused", error)
+    }
+}
+
+impl From<crate::feed::WriterError> for Error {
+    fn from(error: crate::feed::WriterError) -> Self {
+        match error {
+            crate::feed::WriterError::Closed => Self::closed("the engine"),
+            crate::feed::WriterError::Panicked => {
+                Self::caused(ErrorKind::Internal, "the feed writer failed", error)
+            }
+            crate::feed::WriterError::Store(source) => source.into(),
+        }
+    }
+}
