@@ -59,6 +59,7 @@ fn observe(object: &Object) -> Seen {
 fn object_keeps_every_law() {
     let report = ModelCheck::<Object, _, _>::new(mutations(), observe)
         .histories(4_000)
+        .steps_max(40)
         .run()
         .unwrap();
     println!("Object: {report}");

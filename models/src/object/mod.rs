@@ -41,6 +41,8 @@
 //! messages.
 
 mod mutation;
+#[cfg(test)]
+mod oracle;
 mod path;
 mod read;
 mod register;

@@ -86,14 +86,18 @@ impl History {
                 }
             }
         }
-        let first = (check.observe)(&replicas[0].reader);
+        let first = &replicas[0];
+        let expected = (check.observe)(&first.reader);
         for (index, replica) in replicas.iter().enumerate() {
-            for (kind, model) in [("reads", &replica.reader), ("writes", &replica.writer)] {
+            for (kind, model) in [("reader", &replica.reader), ("writer", &replica.writer)] {
                 let seen = (check.observe)(model);
-                if seen != first {
-                    let law = replica.law_of(kind == "writes");
-                    let what = format!("the item that replica {} {kind}", letter(index));
-                    return Err(Violation::differ(law, "replica A", &first, &what, &seen));
+                if seen != expected {
+                    let law = replica.law_of(kind == "writer");
+                    let one = format!("reader of replica A, {}", self.names(&first.known));
+                    let restarted = if law == Law::Checkpoint { " with restarts" } else { "" };
+                    let names = self.names(&replica.known);
+                    let other = format!("{kind} of replica {}, {names}{restarted}", letter(index));
+                    return Err(Violation::differ(law, &one, &expected, &other, &seen));
                 }
             }
         }
