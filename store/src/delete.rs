@@ -40,6 +40,8 @@ impl Store {
     /// Adds to the batch the removal of the party's feeds, items, checkpoints, credentials and
     /// quarantine. The party's record stays for the caller to mark deleted, so that its number is
     /// never reused, and so do secrets: the vault does not know parties.
+    ///
+    /// The space comes back as files are rewritten over time, or at once with [`Store::compact`].
     pub fn delete_party(&self, batch: &mut Batch, party: PartyNo) -> Result<(), Error> {
         let feeds = self.meta().feeds_of(party)?;
         for feed in &feeds {

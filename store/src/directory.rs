@@ -57,7 +57,9 @@ pub(crate) fn inspect(path: &Path) -> Result<Content, Error> {
             let found = parse(&text)
                 .ok_or_else(|| not_a_store(path, "its FORMAT file is not a store's"))?;
             check_format(found)?;
-            Ok(Content::Store)
+            // RocksDB writes CURRENT when a new database is complete.
+            let complete = database(path).join("CURRENT").exists();
+            Ok(if complete { Content::Store } else { Content::Nothing })
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => only_leftovers(path),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {

@@ -77,6 +77,18 @@ impl<'a> ItemStore<'a> {
         self.store.value(Family::Item, &keys::item(key), |value| record::decode(key, &value))
     }
 
+    /// The records of several items, in the order asked.
+    pub fn items(&self, items: &[ItemKey]) -> Result<Vec<Option<ItemRecord>>, Error> {
+        let keys: Vec<_> = items.iter().map(|item| keys::item(*item)).collect();
+        let slices: Vec<&[u8]> = keys.iter().map(|key| key.as_slice()).collect();
+        let values = self.store.backend().multi_get(Family::Item, &slices)?;
+        let records = items.iter().zip(slices).zip(values).map(|((item, key), value)| {
+            let record = value.map(|value| record::decode(*item, &value)).transpose();
+            record.map_err(Error::malformed(Family::Item, key))
+        });
+        records.collect()
+    }
+
     /// The local name of the item with this id.
     pub fn key_of(&self, party: PartyNo, id: &ItemId) -> Result<Option<ItemKey>, Error> {
         self.store.value(Family::Item, &keys::item_by_id(party, id), |value| item_key(&value))

@@ -49,6 +49,7 @@ mod options;
 mod read;
 mod record;
 mod store;
+pub mod testing;
 mod vault;
 
 pub use backend::faulty::{Call, Fault, Faulty};

@@ -13,8 +13,7 @@ const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
 /// Settings of a store on disk.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Bytes of memory for what was read, indexes and filters included. Default 32 MiB.
     pub cache_bytes: usize,
@@ -58,7 +57,7 @@ impl Options {
         options.set_db_write_buffer_size(write_buffer_bytes);
         // A rarely written family pins the log until it is flushed; this bounds the log, and so the
         // time that replaying it takes at the next opening.
-        options.set_max_total_wal_size(2 * write_buffer_bytes as u64);
+        options.set_max_total_wal_size(write_buffer_bytes as u64);
         // Many apps run under a limit of 1,024 files.
         options.set_max_open_files(self.open_files_max.max(64).into());
         // Two cores: one thread may flush while one compacts.

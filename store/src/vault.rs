@@ -14,7 +14,6 @@ mod sealed;
 use std::fmt;
 
 use chacha20poly1305::XChaCha20Poly1305;
-use systole_proto::PublicKey;
 use zeroize::Zeroizing;
 
 pub(crate) use device::DEVICE_KEY_FILE;
@@ -46,15 +45,15 @@ impl<'a> KeyStore<'a> {
     }
 
     /// The public keys whose secrets the vault holds, in the order of their bytes. Needs no key.
-    pub fn list(&self) -> Result<Vec<PublicKey>, Error> {
+    pub fn list(&self) -> Result<Vec<[u8; 32]>, Error> {
         let range = Range::prefix(&[Kind::Secret as u8]);
         self.store.list(Family::Key, &range, usize::MAX, |key, _| {
-            keys::last_32(key).map(PublicKey).ok_or(Malformed("short key"))
+            keys::last_32(key).ok_or(Malformed("short key"))
         })
     }
 
     /// Removes a secret for good.
-    pub fn remove(&self, batch: &mut Batch, public: &PublicKey) {
+    pub fn remove(&self, batch: &mut Batch, public: &[u8; 32]) {
         batch.delete(Family::Key, &keys::secret(public));
     }
 }
@@ -68,14 +67,14 @@ pub struct Vault {
 
 impl Vault {
     /// Stores the seed of `public`, encrypted and bound to it.
-    pub fn put(&self, batch: &mut Batch, public: &PublicKey, seed: &[u8; 32]) -> Result<(), Error> {
+    pub fn put(&self, batch: &mut Batch, public: &[u8; 32], seed: &[u8; 32]) -> Result<(), Error> {
         let sealed = sealed::seal(&self.cipher, &sealed::secret_context(public), seed)?;
         batch.put(Family::Key, &keys::secret(public), &sealed);
         Ok(())
     }
 
     /// The seed of `public`, wiped when dropped.
-    pub fn secret(&self, public: &PublicKey) -> Result<Option<Zeroizing<[u8; 32]>>, Error> {
+    pub fn secret(&self, public: &[u8; 32]) -> Result<Option<Zeroizing<[u8; 32]>>, Error> {
         let context = sealed::secret_context(public);
         self.store.value(Family::Key, &keys::secret(public), |value| {
             sealed::open(&self.cipher, &context, &value)?
@@ -84,7 +83,7 @@ impl Vault {
     }
 
     /// The public keys whose secrets the vault holds, in the order of their bytes.
-    pub fn list(&self) -> Result<Vec<PublicKey>, Error> {
+    pub fn list(&self) -> Result<Vec<[u8; 32]>, Error> {
         self.store.keys().list()
     }
 }

@@ -32,6 +32,8 @@ pub enum Fault {
     AppliedThenError,
     /// Nothing happens, because the disk is full.
     DiskFull,
+    /// A panic, as a bug in a storage engine would raise.
+    Panic,
 }
 
 /// A [`Backend`] around another that fails chosen calls.
@@ -141,6 +143,7 @@ impl Backend for Faulty {
 fn injected(fault: Fault, action: &'static str) -> Error {
     match fault {
         Fault::DiskFull => Error::DiskFull { reason: "injected".to_owned() },
+        Fault::Panic => panic!("injected panic"),
         Fault::Error | Fault::AppliedThenError => {
             Error::Backend { action, reason: "injected fault".to_owned() }
         }

@@ -18,7 +18,8 @@ use crate::family::Family;
 
 type Map = BTreeMap<Vec<u8>, Bytes>;
 
-/// A [`Backend`] that lives in memory and can lose its power.
+/// A [`Backend`] that lives in memory and can lose its power. What a sync would make durable is kept
+/// twice until then, so whoever writes much syncs now and then.
 #[derive(Default)]
 pub struct Memory {
     state: Mutex<State>,

@@ -10,7 +10,10 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use rocksdb::{ColumnFamily, DB, DBRawIterator, ReadOptions, WriteBatch, WriteOptions};
+use rocksdb::{
+    BottommostLevelCompaction, ColumnFamily, CompactOptions, DB, DBRawIterator, ReadOptions,
+    WriteBatch, WriteOptions,
+};
 
 use crate::backend::{Backend, Visit};
 use crate::batch::{Batch, Operation};
@@ -154,9 +157,12 @@ impl Backend for Rocks {
     }
 
     fn compact(&self) -> Result<(), Error> {
+        // Without force the lowest level, where most of the data lies, is left as it is.
+        let mut options = CompactOptions::default();
+        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
         for family in Family::ALL {
-            let everything = None::<&[u8]>;
-            self.database.compact_range_cf(self.handle(family), everything, everything);
+            let (handle, all) = (self.handle(family), None::<&[u8]>);
+            self.database.compact_range_cf_opt(handle, all, all, &options);
         }
         // The call above reports nothing; a failed compaction shows as the database's error state.
         self.database.flush().map_err(failed("compact"))

@@ -96,7 +96,8 @@ impl ItemStore<'_> {
             let mut last_key = prefix.to_vec();
             last_key.extend_from_slice(&keys::bare_item(*last));
             range = range.after(&last_key);
-            for item in self.records(&page)? {
+            // An item that was deleted between the two reads is no longer listed.
+            for item in self.items(&page)?.into_iter().flatten() {
                 if visit(item).is_break() {
                     return Ok(());
                 }
@@ -105,21 +106,6 @@ impl ItemStore<'_> {
                 return Ok(());
             }
         }
-    }
-
-    fn records(&self, items: &[ItemKey]) -> Result<Vec<ItemRecord>, Error> {
-        let keys: Vec<_> = items.iter().map(|item| keys::item(*item)).collect();
-        let slices: Vec<&[u8]> = keys.iter().map(|key| key.as_slice()).collect();
-        let values = self.store.backend().multi_get(Family::Item, &slices)?;
-        let mut records = Vec::with_capacity(items.len());
-        for ((item, key), value) in items.iter().zip(&keys).zip(values) {
-            // An item deleted with its party between the two reads is no longer listed.
-            if let Some(value) = value {
-                let record = record::decode(*item, &value);
-                records.push(record.map_err(Error::malformed(Family::Item, key))?);
-            }
-        }
-        Ok(records)
     }
 }
 

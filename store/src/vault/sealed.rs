@@ -6,7 +6,6 @@
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use systole_proto::PublicKey;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::Error;
@@ -16,8 +15,8 @@ const VERSION: u8 = 1;
 const NONCE: usize = 24;
 
 /// Binds a seed to its public key.
-pub(super) fn secret_context(public: &PublicKey) -> Vec<u8> {
-    [b"systole/vault/secret/v1\0".as_slice(), public.as_bytes()].concat()
+pub(super) fn secret_context(public: &[u8; 32]) -> Vec<u8> {
+    [b"systole/vault/secret/v1\0".as_slice(), public].concat()
 }
 
 pub(super) fn seal(

@@ -1,0 +1,19 @@
+//! The store through its public API. One binary, because each would link RocksDB again.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod agreement;
+mod contract;
+mod corruption;
+mod deletion;
+mod directory;
+mod durability;
+mod feeds;
+mod format;
+mod items;
+mod log;
+mod meta;
+mod poison;
+mod process;
+mod support;
+mod vault;
