@@ -9,7 +9,7 @@ use crate::batch::Batch;
 use crate::error::Error;
 use crate::family::Family;
 use crate::feeds::{FeedStore, seq_of};
-use crate::keys;
+use crate::keys::{self, Range};
 use crate::numbers::FeedNo;
 use crate::record::{Decoder, Encoder, Malformed};
 
@@ -49,6 +49,19 @@ impl FeedStore<'_> {
         Ok(nearest)
     }
 
+    /// Visits the steps of the blocks `[from, to)` in order.
+    pub fn scan_steps(
+        &self,
+        feed: FeedNo,
+        from: u64,
+        to: u64,
+        visit: &mut dyn FnMut(CausalStep) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let range =
+            Range { from: keys::step(feed, from).to_vec(), to: keys::step(feed, to).to_vec() };
+        self.store.visit(Family::Feed, &range, decode, visit)
+    }
+
     /// Visits the steps at and before block `seq`, latest first: a visitor that breaks at a full step
     /// has seen a whole timeframe.
     pub fn scan_steps_back(
@@ -72,28 +85,6 @@ impl FeedStore<'_> {
                 }
             },
         )?;
-        failure.map_or(Ok(()), Err)
-    }
-
-    /// Visits the steps of the blocks from `from` up to but without `to`, earliest first.
-    pub fn scan_steps(
-        &self,
-        feed: FeedNo,
-        from: u64,
-        to: u64,
-        visit: &mut dyn FnMut(CausalStep) -> ControlFlow<()>,
-    ) -> Result<(), Error> {
-        let (from, to) = (keys::step(feed, from), keys::step(feed, to));
-        let mut failure = None;
-        self.store.backend().scan(Family::Feed, &from, &to, &mut |key, value| match decode(
-            key, value,
-        ) {
-            Ok(step) => visit(step),
-            Err(malformed) => {
-                failure = Some(Error::corrupt(Family::Feed, key, malformed.0));
-                ControlFlow::Break(())
-            }
-        })?;
         failure.map_or(Ok(()), Err)
     }
 }

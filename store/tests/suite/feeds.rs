@@ -164,7 +164,7 @@ fn steps_are_found_at_or_before_a_block() {
 }
 
 #[test]
-fn steps_are_walked_back_to_the_last_full_one() {
+fn steps_are_walked_back_to_the_last_full_one_and_forward_to_an_end() {
     let store = Store::memory();
     commit(&store, |batch| {
         for (seq, depth) in [(1, 0), (2, 1), (4, 0), (6, 1), (9, 2)] {
@@ -178,6 +178,13 @@ fn steps_are_walked_back_to_the_last_full_one() {
     });
     visited.unwrap();
     assert_eq!(seen, [6, 4]);
+    let mut seen = Vec::new();
+    let visited = store.feeds().scan_steps(FEED, 2, 9, &mut |step| {
+        seen.push(step.seq);
+        ControlFlow::Continue(())
+    });
+    visited.unwrap();
+    assert_eq!(seen, [2, 4, 6]);
 }
 
 #[test]
