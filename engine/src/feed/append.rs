@@ -90,16 +90,6 @@ impl<'a> Append<'a> {
         feeds.put_latest_head(batch, feed, &self.head);
     }
 
-    /// Position of the first block that is appended.
-    pub(crate) fn start(&self) -> u64 {
-        self.start
-    }
-
-    /// The blocks that are appended.
-    pub(crate) fn blocks(&self) -> &'a [Bytes] {
-        self.blocks
-    }
-
     /// The signed head of the new length.
     pub(crate) fn head(&self) -> &SignedHead {
         &self.head

@@ -5,7 +5,8 @@ use systole_proto::{Ed25519Signer, Range, SignError, Signature, Signer};
 use systole_store::Batch;
 
 use super::fixture::{FEED, Replica, Verdict, blocks, key_of, signer};
-use super::{FeedTail, ReadLimit, append_local};
+use super::tail::FeedTail;
+use super::{ReadLimit, append_local};
 
 /// Reads everything behind `from` in ranges, checks each as a stranger would, and returns them.
 fn read_on(replica: &Replica, from: u64, limit: ReadLimit) -> Vec<Range> {
@@ -104,7 +105,7 @@ fn an_accepted_range_never_leaves_a_span_longer_than_a_range() {
     let mut author = Replica::of(&blocks(0, 1000, 20));
     let mut replica = Replica::new();
     replica.offer(author.range(0)).unwrap();
-    assert_eq!(replica.kept_lengths(), []);
+    assert!(replica.kept_lengths().is_empty());
     author.write(&blocks(1, RANGE_BLOCKS_MAX - 24, 20));
     let range = author.read(1000, ReadLimit::default()).unwrap();
     assert_eq!(range.blocks.len(), RANGE_BLOCKS_MAX - 24);
@@ -129,7 +130,7 @@ fn a_signer_that_fails_leaves_the_batch_untouched() {
         }
     }
     let (replica, signer) = (Replica::new(), Locked(signer()));
-    let (mut batch, tail) = (Batch::new(), FeedTail::new());
+    let (mut batch, tail) = (Batch::new(), FeedTail::default());
     let feed = (FEED, key_of(&signer));
     let blocks = blocks(0, 2000, 20);
     let result = append_local(replica.feeds(), &mut batch, feed, &tail, &blocks, &signer);

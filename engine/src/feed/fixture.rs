@@ -4,7 +4,8 @@ use bytes::Bytes;
 use systole_proto::{Ed25519Signer, FeedKey, Range, SignedHead, Signer, VerifyError};
 use systole_store::{Batch, Durability, FeedNo, FeedStore, Store};
 
-use super::{Append, HeldFeed, PreparedRange, RangeVerdict, ReadLimit, append_local, load, read};
+use super::append::Append;
+use super::{HeldFeed, PreparedRange, RangeVerdict, ReadLimit, append_local, load, read};
 
 pub(super) const FEED: FeedNo = FeedNo(7);
 
@@ -105,7 +106,7 @@ impl Replica {
     }
 
     fn accept(&mut self, append: Append<'_>) -> Verdict {
-        let verdict = Verdict::Accepted { from: append.start(), count: append.blocks().len() };
+        let verdict = Verdict::Accepted { from: append.start, count: append.blocks.len() };
         let mut batch = Batch::new();
         append.write(self.feeds(), &mut batch, FEED);
         self.store.commit(batch, Durability::Buffered).unwrap();

@@ -9,7 +9,7 @@
 //!
 //! [`tail`], [`verify`] and the planning half of [`append`] are pure; [`reader`] and [`append`]
 //! speak to the store; [`writer`] alone knows tokio. Whoever appends to a feed owns its
-//! [`FeedTail`] and replaces it once the batch is committed.
+//! [`FeedTail`](tail::FeedTail) and replaces it once the batch is committed.
 
 mod append;
 mod reader;
@@ -26,8 +26,7 @@ mod verify_test;
 #[cfg(test)]
 mod writer_test;
 
-pub(crate) use append::{Append, append_local};
+pub(crate) use append::append_local;
 pub(crate) use reader::{HeldFeed, ReadLimit, load, read};
-pub(crate) use tail::FeedTail;
 pub(crate) use verify::{PreparedRange, RangeVerdict};
-pub(crate) use writer::{Place, Writer, WriterCounters, WriterError, WriterHandle};
+pub(crate) use writer::{Writer, WriterError, WriterHandle};

@@ -12,7 +12,8 @@ pub(crate) const HEAD_STEP_BLOCKS: u64 = 1024;
 /// Bytes of blocks behind a kept head after which the next head is kept.
 pub(crate) const HEAD_STEP_BYTES: u64 = 100 * 1024;
 
-/// The end of a feed: the tree's peaks, and what lies behind the last kept head.
+/// The end of a feed: the tree's peaks, and what lies behind the last kept head. The default is the
+/// empty feed's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FeedTail {
     peaks: Peaks,
@@ -21,11 +22,6 @@ pub(crate) struct FeedTail {
 }
 
 impl FeedTail {
-    /// The tail of an empty feed.
-    pub(crate) fn new() -> Self {
-        Self::default()
-    }
-
     /// The tail of a feed with these peaks, `blocks_behind` of whose blocks with `bytes_behind`
     /// bytes follow its last kept head.
     pub(crate) fn resume(peaks: Peaks, blocks_behind: u64, bytes_behind: u64) -> Self {
@@ -88,7 +84,7 @@ mod tests {
     use super::*;
 
     fn filled(blocks: u64, bytes: usize) -> FeedTail {
-        let mut tail = FeedTail::new();
+        let mut tail = FeedTail::default();
         (0..blocks).for_each(|_| tail.append(&vec![1; bytes], |_, _, _| {}));
         tail
     }
