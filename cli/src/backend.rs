@@ -1,0 +1,37 @@
+//! What the commands need of the engine.
+
+use std::path::Path;
+
+use crate::error::Result;
+use crate::import::Sink;
+use crate::progress::Progress;
+use crate::view::{Feeds, Items, Status, Verification};
+
+/// Stores on disk.
+///
+/// Errors a reader can cure come as the variants that say so: a directory without a store as
+/// [`NotAStore`](crate::Error::NotAStore), a held one as [`Busy`](crate::Error::Busy), a block that
+/// cannot be trusted as [`CorruptBlock`](crate::Error::CorruptBlock).
+#[expect(
+    async_fn_in_trait,
+    reason = "one task runs a command; nothing needs its futures to be Send"
+)]
+pub trait Backend {
+    /// What an import writes to.
+    type Sink: Sink;
+
+    /// Makes a store with one party of this name in an empty directory.
+    async fn create(&self, directory: &Path, name: &str) -> Result<Self::Sink>;
+
+    /// What a store holds.
+    async fn status(&self, directory: &Path) -> Result<Status>;
+
+    /// Its feeds.
+    async fn feeds(&self, directory: &Path) -> Result<Feeds>;
+
+    /// Its items, the deleted ones too if `deleted` is set.
+    async fn items(&self, directory: &Path, deleted: bool) -> Result<Items>;
+
+    /// Checks every block. Damage is an answer, not an error.
+    async fn verify(&self, directory: &Path, progress: &mut Progress) -> Result<Verification>;
+}

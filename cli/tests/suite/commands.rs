@@ -1,0 +1,228 @@
+//! What the commands do with a store's answers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use systole_cli::arguments::Arguments;
+use systole_cli::backend::Backend;
+use systole_cli::command::{print_error, run};
+use systole_cli::import::memory::Memory;
+use systole_cli::progress::Progress;
+use systole_cli::view::{
+    Damage, Feed, Feeds, Form, Item, Items, Party, Status, Verification, Wait,
+};
+use systole_cli::{Error, Exit, Result};
+use tempfile::TempDir;
+
+use crate::builder::{Builder, runtime};
+
+/// A store that answers the same whatever directory it is asked about.
+struct Canned {
+    damage: Vec<Damage>,
+}
+
+impl Backend for Canned {
+    type Sink = Memory;
+
+    async fn create(&self, directory: &Path, name: &str) -> Result<Memory> {
+        fs::write(directory.join("name"), name).unwrap();
+        Ok(Memory::default())
+    }
+
+    async fn status(&self, directory: &Path) -> Result<Status> {
+        let waiting = vec![Wait { feed: "feedb".into(), have: 3, want: 1_200 }];
+        Ok(Status {
+            directory: directory.to_owned(),
+            disk_bytes: 3 * 1024 * 1024,
+            parties: vec![Party {
+                party: "partya".into(),
+                state: "active".into(),
+                feeds: 2,
+                members: 1,
+                blocks: 12_345,
+                items: 7,
+                deleted_items: 1,
+                quarantined: 0,
+                waiting,
+            }],
+        })
+    }
+
+    async fn feeds(&self, _: &Path) -> Result<Feeds> {
+        let feed = Feed {
+            feed: "feeda".into(),
+            party: "partya".into(),
+            owner: Some("ann".into()),
+            own: true,
+            blocks: 12_000,
+            bytes: 2048,
+            head_length: 12_000,
+            head_root: Some("root".into()),
+            processed: 11_999,
+        };
+        Ok(Feeds { feeds: vec![feed] })
+    }
+
+    async fn items(&self, _: &Path, deleted: bool) -> Result<Items> {
+        let item = Item {
+            item: "itema".into(),
+            party: "partya".into(),
+            model: "text".into(),
+            version: 1,
+            title: Some("src/\u{1b}lib.rs".into()),
+            messages: 9,
+            feeds: 2,
+            deleted: false,
+        };
+        let mut items = vec![item.clone()];
+        items.extend(deleted.then_some(Item { item: "itemb".into(), deleted: true, ..item }));
+        Ok(Items { items })
+    }
+
+    async fn verify(&self, directory: &Path, _: &mut Progress) -> Result<Verification> {
+        Ok(Verification {
+            directory: directory.to_owned(),
+            feeds: 1,
+            blocks: 12_000,
+            bytes: 2048,
+            damage: self.damage.clone(),
+            seconds: 0.5,
+        })
+    }
+}
+
+/// Runs a command line; `@` stands for an existing directory.
+fn answer(line: &str, damage: Vec<Damage>) -> (Result<Exit>, String) {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let words = line.split(' ').map(|word| word.replace('@', path));
+    let arguments = Arguments::try_parse_from(words).unwrap();
+    let mut out = Vec::new();
+    let exit = runtime().block_on(run(&arguments, &Canned { damage }, &mut out));
+    (exit, String::from_utf8(out).unwrap().replace(path, "@"))
+}
+
+fn told(line: &str) -> String {
+    let (exit, told) = answer(line, Vec::new());
+    assert_eq!(exit.unwrap(), Exit::Success);
+    told
+}
+
+#[test]
+fn status_shows_parties_and_what_they_wait_for() {
+    let expected = "\
+@: 1 party, 3.0 MiB on disk
+
+PARTY   STATE   MEMBERS  FEEDS  BLOCKS  ITEMS  DELETED  QUARANTINED
+partya  active        1      2  12,345      7        1            0
+
+party partya waits for
+  feed feedb: has 3 blocks, needs 1,200
+";
+    assert_eq!(told("systole status @"), expected);
+}
+
+#[test]
+fn feeds_and_items_are_tables_without_control_characters() {
+    let expected = "\
+FEED   PARTY   BLOCKS     SIZE    HEAD  PROCESSED  OWNER
+feeda  partya  12,000  2.0 KiB  12,000     11,999  ann (this device)
+";
+    assert_eq!(told("systole feeds @"), expected);
+    let expected = "\
+ITEM   MODEL    MESSAGES  FEEDS  TITLE
+itema  text v1         9      2  src/\\u{1b}lib.rs
+itemb  text v1         9      2  deleted: src/\\u{1b}lib.rs
+";
+    assert_eq!(told("systole items @ --deleted"), expected);
+}
+
+#[test]
+fn every_answer_is_one_json_document_if_asked_for() {
+    for (line, pointer, expected) in [
+        ("systole --json status @", "/parties/0/waiting/0/want", 1200),
+        ("systole status @ --json", "/parties/0/deleted_items", 1),
+        ("systole feeds @ --json", "/feeds/0/processed", 11_999),
+        ("systole items @ --json", "/items/0/messages", 9),
+        ("systole verify @ --json", "/blocks", 12_000),
+    ] {
+        let document: serde_json::Value = serde_json::from_str(&told(line)).unwrap();
+        assert_eq!(document.pointer(pointer).unwrap(), expected, "{line}");
+    }
+}
+
+#[test]
+fn damage_is_told_with_its_place_and_ends_with_its_own_status() {
+    let expected = "verified 12,000 blocks of 1 feed (2.0 KiB) in 0.50 s: \
+                    everything is what its author signed\n";
+    assert_eq!(told("systole verify @"), expected);
+    let damage = vec![Damage {
+        feed: "feeda".into(),
+        seq: Some(17),
+        problem: "its hash is not the signed one".into(),
+        advice: "fetch the feed again from another device".into(),
+    }];
+    let (exit, told) = answer("systole verify @", damage);
+    assert_eq!(exit.unwrap(), Exit::Damage);
+    assert!(told.contains("feed feeda, block 17: its hash is not the signed one"), "{told}");
+    assert!(told.contains("fetch the feed again"), "{told}");
+}
+
+#[test]
+fn a_store_that_is_not_there_is_a_usage_error() {
+    for command in ["status", "feeds", "items", "verify"] {
+        let (outcome, _) = answer(&format!("systole {command} @/nowhere"), Vec::new());
+        assert_eq!(outcome.unwrap_err().exit(), Exit::Usage);
+    }
+}
+
+#[test]
+fn an_import_goes_into_a_fresh_directory_and_is_named_after_its_repository() {
+    let mut builder = Builder::new();
+    builder.commit("Ann").put("a", "one\n");
+    let built = builder.build();
+    let folder = TempDir::new().unwrap();
+    let named = folder.path().join("project.git");
+    fs::rename(built.path(), &named).unwrap();
+    let into = folder.path().join("some/where");
+    let line = ["systole", "import", "git", named.to_str().unwrap(), "--into"];
+    let import = |into: &Path| {
+        let words = line.iter().copied().chain([into.to_str().unwrap(), "--quiet", "--json"]);
+        let arguments = Arguments::try_parse_from(words).unwrap();
+        let mut out = Vec::new();
+        let backend = Canned { damage: Vec::new() };
+        let exit = runtime().block_on(run(&arguments, &backend, &mut out))?;
+        Ok::<_, Error>((exit, serde_json::from_slice::<serde_json::Value>(&out).unwrap()))
+    };
+    let (exit, report) = import(&into).unwrap();
+    assert_eq!(exit, Exit::Success);
+    assert_eq!(report.pointer("/commits").unwrap(), 1);
+    assert_eq!(report.pointer("/check/same").unwrap(), 1);
+    assert_eq!(report.pointer("/skipped/binary/files").unwrap(), 0);
+    assert_eq!(fs::read_to_string(into.join("name")).unwrap(), "project");
+    let again = import(&into).unwrap_err();
+    assert!(matches!(again, Error::NotEmpty { .. }), "{again}");
+    assert_eq!(again.exit(), Exit::Usage);
+}
+
+#[test]
+fn an_error_tells_what_why_and_what_to_do() {
+    let error = Error::CorruptBlock {
+        directory: PathBuf::from("data"),
+        feed: "feeda".into(),
+        seq: 17,
+        problem: "its hash is not the signed one".into(),
+    };
+    let error = Error::Unfinished { directory: PathBuf::from("data"), source: Box::new(error) };
+    let mut text = Vec::new();
+    print_error(&mut text, Form::Text, &error).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains("because: block 17 of feed feeda in data is corrupt"), "{text}");
+    assert!(text.contains("what to do: "), "{text}");
+    assert_eq!(error.exit(), Exit::Damage);
+    let mut json = Vec::new();
+    print_error(&mut json, Form::Json, &error).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    assert!(json.pointer("/causes/0").is_some());
+}
