@@ -62,6 +62,11 @@ pub enum Error {
     },
     /// The key or passphrase does not open the vault. Use the one it was first unlocked with.
     WrongKey,
+    /// The passphrase cannot be made into a key, for want of memory. Free some and retry.
+    Passphrase {
+        /// What stood in the way.
+        reason: String,
+    },
     /// The operating system refused to touch a file. See the source.
     Io {
         /// What was being done.
@@ -138,6 +143,9 @@ impl fmt::Display for Error {
             Self::WrongKey => f.write_str(
                 "the key does not open this vault; use the key or passphrase it was first unlocked with",
             ),
+            Self::Passphrase { reason } => {
+                write!(f, "the passphrase cannot be made into a key: {reason}")
+            }
             Self::Io { action, .. } => write!(f, "cannot {action}"),
             Self::Backend { action, reason } => write!(f, "storage failed to {action}: {reason}"),
             Self::NoRandomness { reason } => {

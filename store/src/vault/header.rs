@@ -103,9 +103,7 @@ fn stretch(
     });
     match stretched {
         Ok(()) => Ok(key),
-        Err(error) => {
-            Err(Error::Backend { action: "stretch the passphrase", reason: error.to_string() })
-        }
+        Err(error) => Err(Error::Passphrase { reason: error.to_string() }),
     }
 }
 
