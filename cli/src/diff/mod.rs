@@ -24,11 +24,12 @@ use passage::{Change, Passage};
 /// about as much as repeating them.
 const GAP_MIN: usize = 4;
 
-/// What an edit costs beside its text: its place and two lengths.
-const EDIT_BYTES: usize = 12;
+/// What an edit costs beside its text, at most, if what it deletes was written as one: places and
+/// lengths of a deletion and an insertion.
+const EDIT_BYTES: usize = 24;
 
-/// Cost of one difference above which it is given up for a single replacement. It fits a block.
-pub const EDITS_BYTES_MAX: usize = 1024 * 1024 - 16 * 1024;
+/// Cost of one difference above which it is given up for a single replacement: room in a block.
+pub const EDITS_BYTES_MAX: usize = 960 * 1024;
 
 /// At code point `at` of the text as the edits before have left it, `delete` code points go and
 /// `insert` comes.
@@ -79,6 +80,31 @@ fn edits(old: &str, new: &str, changes: &[Change]) -> Vec<Edit> {
         edits.push(Edit { at, delete: old[from].chars().count(), insert: new[to].to_owned() });
     }
     edits
+}
+
+/// Two lists that do, one after the other, what `edits` do, each about half of it. Nothing if the edits
+/// are too small to be halved.
+///
+/// How long a message becomes depends on who wrote what it deletes, so only the text itself can tell
+/// that edits are too many for one.
+pub fn halve(mut edits: Vec<Edit>) -> Option<(Vec<Edit>, Vec<Edit>)> {
+    if edits.len() > 1 {
+        let second = edits.split_off(edits.len() / 2);
+        return Some((edits, second));
+    }
+    let Edit { at, delete, insert } = edits.pop()?;
+    let length = insert.chars().count();
+    let (first, second) = if delete > 0 && length > 0 {
+        (Edit { at, delete, insert: String::new() }, Edit { at, delete: 0, insert })
+    } else if delete > 1 {
+        let half = |delete| Edit { at, delete, insert: String::new() };
+        (half(delete / 2), half(delete - delete / 2))
+    } else {
+        let (first, second) = split(&insert, length / 2).filter(|(first, _)| !first.is_empty())?;
+        let part = |at, insert: &str| Edit { at, delete: 0, insert: insert.to_owned() };
+        (part(at, first), part(at + length / 2, second))
+    };
+    Some((vec![first], vec![second]))
 }
 
 /// The text that `edits` make of `old`.

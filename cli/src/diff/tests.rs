@@ -56,6 +56,14 @@ fn many_edits_that_would_not_fit_a_block_become_one_replacement() {
 }
 
 #[test]
+fn the_smallest_edits_cannot_be_halved() {
+    assert_eq!(halve(vec![]), None);
+    assert_eq!(halve(vec![edit(7, 1, "")]), None);
+    assert_eq!(halve(vec![edit(7, 0, "☃")]), None);
+    assert_eq!(halve(vec![edit(7, 1, "☃")]), Some((vec![edit(7, 1, "")], vec![edit(7, 0, "☃")])));
+}
+
+#[test]
 fn an_edit_outside_the_text_is_refused() {
     assert_eq!(apply("abc", &[edit(4, 0, "x")]), Err(Misplaced { index: 0 }));
     assert_eq!(apply("abc", &[edit(2, 2, "")]), Err(Misplaced { index: 0 }));
@@ -86,7 +94,23 @@ fn history() -> impl Strategy<Value = (String, String)> {
     })
 }
 
+/// Applies edits after halving them `depth` times, as far as that goes.
+fn apply_halved(text: &str, edits: Vec<Edit>, depth: usize) -> String {
+    match halve(edits.clone()) {
+        Some((first, second)) if depth > 0 => {
+            let text = apply_halved(text, first, depth - 1);
+            apply_halved(&text, second, depth - 1)
+        }
+        _ => apply(text, &edits).unwrap(),
+    }
+}
+
 proptest! {
+    #[test]
+    fn halves_do_what_the_whole_does((old, new) in history(), depth in 0..12_usize) {
+        prop_assert_eq!(apply_halved(&old, diff(&old, &new), depth), new);
+    }
+
     #[test]
     fn edits_turn_the_old_text_into_the_new(old in text(), new in text()) {
         prop_assert_eq!(apply(&old, &diff(&old, &new)).unwrap(), new);

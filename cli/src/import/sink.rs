@@ -21,7 +21,8 @@ pub struct File {
     reason = "one task drives a sink; nothing needs its futures to be Send"
 )]
 pub trait Sink {
-    /// Takes one step. It may be written later, but in order.
+    /// Takes one step. It may be written later, but in order. Edits that turn out too many for one
+    /// message are [halved](crate::diff::halve).
     async fn apply(&mut self, step: Step) -> Result<()>;
 
     /// Returns when every step is durable.
