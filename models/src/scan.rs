@@ -1,7 +1,16 @@
-//! A look at protobuf bytes before they are decoded, so that counts are known before memory is reserved.
+//! Protobuf bytes read field by field, without memory of their own: for what is counted, or decoded, on the way.
 
-/// The fields of a message in order: number, and the bytes of length-delimited ones (else empty).
-pub(crate) fn fields(bytes: &[u8]) -> impl Iterator<Item = Result<(u32, &[u8]), String>> {
+/// What a field holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content<'a> {
+    Varint(u64),
+    Fixed64(u64),
+    Fixed32(u32),
+    Bytes(&'a [u8]),
+}
+
+/// The fields of a message in their order, with their numbers; an error is the last thing that comes.
+pub(crate) fn fields(bytes: &[u8]) -> impl Iterator<Item = Result<(u32, Content<'_>), Malformed>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -11,26 +20,42 @@ pub(crate) fn fields(bytes: &[u8]) -> impl Iterator<Item = Result<(u32, &[u8]), 
         if field.is_none() {
             rest = &[];
         }
-        Some(field.ok_or_else(|| "bytes are not protobuf".to_owned()))
+        Some(field.ok_or(Malformed))
     })
 }
 
-fn field<'a>(rest: &mut &'a [u8]) -> Option<(u32, &'a [u8])> {
+/// Bytes that are no protobuf, or hold groups, which nobody writes any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
+impl From<Malformed> for String {
+    fn from(_: Malformed) -> Self {
+        "bytes are not protobuf".to_owned()
+    }
+}
+
+fn field<'a>(rest: &mut &'a [u8]) -> Option<(u32, Content<'a>)> {
     let tag = varint(rest)?;
-    let number = u32::try_from(tag >> 3).ok()?;
-    let skip = match tag & 7 {
-        0 => {
-            varint(rest)?;
-            0
+    let number = u32::try_from(tag >> 3).ok().filter(|&number| number > 0)?;
+    let content = match tag & 7 {
+        0 => Content::Varint(varint(rest)?),
+        1 => Content::Fixed64(u64::from_le_bytes(*take(rest)?)),
+        2 => {
+            let length = usize::try_from(varint(rest)?).ok()?;
+            let (content, after) = rest.split_at_checked(length)?;
+            *rest = after;
+            Content::Bytes(content)
         }
-        1 => 8,
-        2 => usize::try_from(varint(rest)?).ok()?,
-        5 => 4,
+        5 => Content::Fixed32(u32::from_le_bytes(*take(rest)?)),
         _ => return None,
     };
-    let (content, after) = rest.split_at_checked(skip)?;
-    *rest = after;
     Some((number, content))
+}
+
+fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
+    let (content, after) = rest.split_first_chunk()?;
+    *rest = after;
+    Some(content)
 }
 
 fn varint(rest: &mut &[u8]) -> Option<u64> {
@@ -40,7 +65,8 @@ fn varint(rest: &mut &[u8]) -> Option<u64> {
         *rest = after;
         value |= u64::from(byte & 0x7f) << shift;
         if byte < 0x80 {
-            return Some(value);
+            // The tenth byte has room for one bit.
+            return (shift < 63 || byte < 2).then_some(value);
         }
     }
     None
@@ -51,18 +77,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_of_every_kind_are_stepped_over() {
+    fn fields_of_every_kind_are_read() {
         let bytes =
-            [0x08, 0x96, 0x01, 0x12, 2, b'h', b'i', 0x1d, 1, 2, 3, 4, 0x21, 0, 0, 0, 0, 0, 0, 0, 0];
+            [0x08, 0x96, 0x01, 0x12, 2, b'h', b'i', 0x1d, 1, 0, 0, 0, 0x21, 2, 0, 0, 0, 0, 0, 0, 0];
         let fields: Vec<_> = fields(&bytes).map(Result::unwrap).collect();
-        assert_eq!(fields.iter().map(|field| field.0).collect::<Vec<_>>(), [1, 2, 3, 4]);
-        assert_eq!(fields[1].1, b"hi");
+        let expected = [
+            (1, Content::Varint(150)),
+            (2, Content::Bytes(b"hi")),
+            (3, Content::Fixed32(1)),
+            (4, Content::Fixed64(2)),
+        ];
+        assert_eq!(fields, expected);
     }
 
     #[test]
     fn bytes_that_end_early_or_are_no_protobuf_are_refused() {
-        for bytes in [&[0x12, 5, 1][..], &[0x08], &[0x0b], &[0xff; 11], &[0x1d, 1]] {
-            assert!(fields(bytes).any(|field| field.is_err()), "{bytes:?}");
+        let eleven = [0xff; 11];
+        let no_number = [0x02, 0];
+        for bytes in [&[0x12, 5, 1][..], &[0x08], &[0x0b], &eleven, &[0x1d, 1], &no_number] {
+            assert_eq!(fields(bytes).last(), Some(Err(Malformed)), "{bytes:?}");
         }
     }
 }

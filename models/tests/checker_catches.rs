@@ -1,5 +1,7 @@
 //! The checker holds against broken models: each mistake is caught, named, and shown by a small history.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
 use bytes::Bytes;
 use proptest::prelude::*;
 use systole_models::testing::{Law, LawViolation, ModelCheck, check_model};
@@ -233,7 +235,8 @@ fn a_digest_of_more_than_the_state_is_caught() {
 #[test]
 fn the_same_seed_finds_the_same_history() {
     let run = |seed| {
-        let check = ModelCheck::<Register<LastArrived>, _, _>::new(0..9u8, |register| register.value);
+        let check =
+            ModelCheck::<Register<LastArrived>, _, _>::new(0..9u8, |register| register.value);
         check.seed(seed).run().unwrap_err().to_string()
     };
     assert_eq!(run(5), run(5));
@@ -242,7 +245,8 @@ fn the_same_seed_finds_the_same_history() {
 #[test]
 fn a_report_counts_what_was_tried() {
     let check = ModelCheck::<Register<Sound>, _, _>::new(0..9u8, |register| register.value);
-    let report = check.histories(40).replicas(2).steps_max(5).orders(3).hostile(false).run().unwrap();
+    let report =
+        check.histories(40).replicas(2).steps_max(5).orders(3).hostile(false).run().unwrap();
     assert_eq!((report.histories, report.orders), (40, 120));
     assert!(report.messages > 0 && report.rejections > 0, "{report}");
 }

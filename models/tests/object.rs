@@ -1,5 +1,7 @@
 //! The rules of the Object model, one test each, through its public API.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -363,13 +365,14 @@ fn a_refused_mutation_leaves_the_object_as_it_was() {
 #[test]
 fn a_message_out_of_bounds_is_refused_and_its_position_counts_as_applied() {
     let mut ada = Device::new(1);
-    let operation = [0x0a, 0];
+    let operation = [0x0a, 5, 0x0a, 1, b'a', 0x10, 1];
     let payloads = [
         (vec![], "the mutation has no operations"),
         (operation.repeat(1025), "the mutation has 1025 operations, 1024 are allowed"),
         (vec![0x0a, 3, 0x0a, 1, b'a'], "an operation of a kind that is not known"),
-        (vec![0x0a, 5, 0x0a, 1, 0xff, 0x10, 1], "invalid string value"),
+        (vec![0x0a, 5, 0x0a, 1, 0xff, 0x10, 1], "not UTF-8"),
         (vec![0x0a, 2, 0x10, 1], "the path has no keys"),
+        (vec![0x08, 1], "another kind than its number says"),
         (vec![0x0a, 4, 0x0a, 0, 0x10, 1], "a key is empty"),
         ([&[0x0a, 36][..], &[0x0a, 0].repeat(17), &[0x10, 1]].concat(), "more than 16 keys"),
         (vec![0x0a, 7, 0x0a, 1, b'a', 0x52, 2, 0x0a, 0], "item id"),

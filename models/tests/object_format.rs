@@ -1,5 +1,7 @@
 //! Bytes of the Object model: those of the first release stay readable, damaged ones never panic.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -1,5 +1,7 @@
 //! The Object model keeps every law, in thousands of histories with few keys and so with many conflicts.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
 use proptest::prelude::*;
 use systole_models::object::{Conflict, Object, ObjectMutation, Path, Value};
 use systole_models::testing::ModelCheck;
@@ -38,7 +40,8 @@ type Seen = (Vec<(Path, Value)>, Vec<(Path, Vec<(Option<Value>, FeedKey, u64)>)>
 
 /// All that users can see: values, and conflicts at every path there can be.
 fn observe(object: &Object) -> Seen {
-    let values: Vec<_> = object.entries().map(|(path, value)| (path.clone(), value.clone())).collect();
+    let values: Vec<_> =
+        object.entries().map(|(path, value)| (path.clone(), value.clone())).collect();
     for (path, value) in &values {
         assert_eq!(object.get(path), Some(value), "entries and get tell the same");
     }
@@ -48,7 +51,8 @@ fn observe(object: &Object) -> Seen {
             let keys = (0..depth).map(|at| if bits >> at & 1 == 0 { "a" } else { "b" });
             let path = Path::from_keys(keys).unwrap();
             let siblings = object.conflicts(&path).into_iter();
-            let siblings = siblings.map(|Conflict { value, feed, seq, .. }| (value.cloned(), feed, seq));
+            let siblings =
+                siblings.map(|Conflict { value, feed, seq, .. }| (value.cloned(), feed, seq));
             conflicts.push((path.clone(), siblings.collect()));
         }
     }

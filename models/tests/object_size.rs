@@ -1,5 +1,6 @@
 //! What an object costs: memory measured by a counting allocator, bytes of messages and checkpoints.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
 #![allow(unsafe_code, reason = "an allocator that counts can only be written so")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -72,7 +73,9 @@ fn a_small_object_is_small_everywhere() {
     let told = objects[0].memory_bytes();
     let checkpoint = objects[0].checkpoint().len();
     let (_, message) = small();
-    println!("8 fields: {live} B live, {told} B told, checkpoint {checkpoint} B, message {message} B");
+    println!(
+        "8 fields: {live} B live, {told} B told, checkpoint {checkpoint} B, message {message} B"
+    );
     assert!(live <= 1_300, "{live}");
     assert!(told.abs_diff(live) <= live / 4, "{told} told, {live} live");
     assert!(checkpoint <= 300 && message <= 32);
@@ -84,7 +87,10 @@ fn a_small_object_is_small_everywhere() {
         write(&mut object, seq, ObjectMutation::set(key, seq as i64));
     }
     let checkpoint = object.checkpoint().len();
-    println!("200,000 sets of 4 fields: checkpoint {checkpoint} B, {} B told", object.memory_bytes());
+    println!(
+        "200,000 sets of 4 fields: checkpoint {checkpoint} B, {} B told",
+        object.memory_bytes()
+    );
     assert!(checkpoint <= 160);
 
     let start = LIVE.load(Relaxed);

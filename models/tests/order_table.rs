@@ -3,6 +3,8 @@
 //! Random causal histories, each delivered in six random causal orders. "Last delivered wins" is what the
 //! engine that inspired this one did; it is here to show what our rule, (Lamport, feed key), is for.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
 use std::sync::Arc;
 
 use systole_models::{Message, Model, Object, ObjectMutation, Origin, Outcome};

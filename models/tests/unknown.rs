@@ -1,11 +1,15 @@
 //! Items of a type that nobody registered: nothing is lost, and they come to life later.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
-use systole_models::{AnyModel, Message, Model, MutateError, Object, ObjectMutation, Origin, Outcome, UnknownModel};
+use systole_models::{
+    AnyModel, Message, Model, MutateError, Object, ObjectMutation, Origin, Outcome, UnknownModel,
+};
 use systole_proto::{FeedKey, Stamp, Timeframe};
 
 fn origin(feed: u8, seq: u64, lamport: u64, past: &[(u8, u64)]) -> Origin {

@@ -44,7 +44,8 @@ fn values(messages: Vec<Message>) -> BTreeMap<Path, Value> {
         for (index, operation) in wire::decode(&payload).into_iter().flatten().enumerate() {
             let (path, content) = (operation.path, operation.content);
             writes.retain(|write| {
-                (write.origin.feed, write.origin.seq, &write.path) != (origin.feed, origin.seq, &path)
+                (write.origin.feed, write.origin.seq, &write.path)
+                    != (origin.feed, origin.seq, &path)
             });
             writes.push(Write { origin: origin.clone(), index, path, content });
         }
@@ -67,9 +68,9 @@ fn values(messages: Vec<Message>) -> BTreeMap<Path, Value> {
         }
     }
     let hidden = |write: &Write| {
-        winners.values().any(|other| {
-            write.is_below(other) && other.origin.rank() > write.origin.rank()
-        })
+        winners
+            .values()
+            .any(|other| write.is_below(other) && other.origin.rank() > write.origin.rank())
     };
     let visible: Vec<(&Write, Value)> = winners
         .values()
@@ -93,7 +94,11 @@ impl Both {
     fn values(&self) -> BTreeMap<Path, Value> {
         let shown = self.object.entries();
         let shown = shown.map(|(path, value)| (path.clone(), value.clone())).collect();
-        assert_eq!(values(self.messages.clone().into_messages()), shown, "the definition, the object");
+        assert_eq!(
+            values(self.messages.clone().into_messages()),
+            shown,
+            "the definition, the object"
+        );
         shown
     }
 }

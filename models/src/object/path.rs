@@ -25,12 +25,18 @@ impl Path {
     pub fn from_keys<K: AsRef<str>>(
         keys: impl IntoIterator<Item = K>,
     ) -> Result<Self, ObjectRejection> {
-        let mut joined = String::new();
-        for (index, key) in keys.into_iter().enumerate() {
+        let keys: Vec<K> = keys.into_iter().take(PATH_DEPTH_MAX + 1).collect();
+        Self::join(&keys)
+    }
+
+    pub(super) fn join<K: AsRef<str>>(keys: &[K]) -> Result<Self, ObjectRejection> {
+        if keys.len() > PATH_DEPTH_MAX {
+            return Err(ObjectRejection::PathTooDeep);
+        }
+        let bytes: usize = keys.iter().map(|key| key.as_ref().len() + 1).sum();
+        let mut joined = String::with_capacity(bytes.saturating_sub(1));
+        for (index, key) in keys.iter().enumerate() {
             let key = key.as_ref();
-            if index >= PATH_DEPTH_MAX {
-                return Err(ObjectRejection::PathTooDeep);
-            }
             if key.is_empty() {
                 return Err(ObjectRejection::EmptyKey);
             }
@@ -127,37 +133,37 @@ impl IntoPath for &Path {
 
 impl IntoPath for &str {
     fn into_path(self) -> Result<Path, ObjectRejection> {
-        Path::from_keys([self])
+        Path::join(&[self])
     }
 }
 
 impl IntoPath for String {
     fn into_path(self) -> Result<Path, ObjectRejection> {
-        Path::from_keys([self])
+        Path::join(&[self])
     }
 }
 
 impl IntoPath for &String {
     fn into_path(self) -> Result<Path, ObjectRejection> {
-        Path::from_keys([self])
+        Path::join(&[self])
     }
 }
 
 impl<K: AsRef<str>, const N: usize> IntoPath for [K; N] {
     fn into_path(self) -> Result<Path, ObjectRejection> {
-        Path::from_keys(self)
+        Path::join(&self)
     }
 }
 
 impl<K: AsRef<str>> IntoPath for &[K] {
     fn into_path(self) -> Result<Path, ObjectRejection> {
-        Path::from_keys(self)
+        Path::join(self)
     }
 }
 
 impl<K: AsRef<str>> IntoPath for Vec<K> {
     fn into_path(self) -> Result<Path, ObjectRejection> {
-        Path::from_keys(self)
+        Path::join(&self)
     }
 }
 

@@ -25,13 +25,45 @@ impl Object {
     ) {
         let Some(feed) = self.feeds.advance(&origin.feed, origin.seq) else { return };
         let dot = Dot { lamport: origin.lamport, seq: origin.seq, feed };
-        let operations = last_of_each_path(operations);
+        let operations = match <[Operation; 1]>::try_from(operations) {
+            Ok([operation]) if self.stands_alone(&operation.path) => {
+                return self.perform_alone(operation, dot, &origin.past, outcome);
+            }
+            Ok([operation]) => vec![operation],
+            Err(operations) => last_of_each_path(operations),
+        };
         let region = Region::of(&operations, self);
         let before = self.values_in(&region);
         for operation in operations {
             self.perform_one(operation, dot, &origin.past);
         }
         report(before, self.values_in(&region), outcome);
+    }
+
+    /// Whether nothing was written above or below `path`, as in objects without nesting.
+    fn stands_alone(&self, path: &Path) -> bool {
+        let below = (Bound::Excluded(path.as_str()), Bound::Unbounded);
+        let next = self.registers.range::<str, _>(below).next();
+        !next.is_some_and(|(next, _)| next.is_below(path))
+            && path.above().all(|above| !self.registers.contains_key(above))
+    }
+
+    /// The one operation of a message at a path that stands alone: it can change nothing else.
+    fn perform_alone(
+        &mut self,
+        operation: Operation,
+        dot: Dot,
+        past: &Timeframe,
+        outcome: &mut Outcome<ObjectChange>,
+    ) {
+        let path = operation.path.clone();
+        let value = |object: &Self| object.registers.get(&path)?.winner().value.clone();
+        let before = value(self);
+        self.perform_one(operation, dot, past);
+        let after = value(self);
+        if before != after {
+            outcome.changed(ObjectChange { path, before, after });
+        }
     }
 
     fn perform_one(&mut self, operation: Operation, dot: Dot, past: &Timeframe) {

@@ -16,7 +16,7 @@ use super::value::{ItemReference, Value};
 use super::{Object, ObjectRejection};
 use crate::feeds::Feeds;
 use crate::model::CorruptCheckpoint;
-use crate::scan;
+use crate::scan::{self, Content as Field};
 
 mod proto {
     #![allow(missing_docs, unreachable_pub, clippy::all)]
@@ -39,43 +39,88 @@ pub(super) fn encode(operations: &[Operation]) -> Result<Bytes, ObjectRejection>
     Ok(message.encode_to_vec().into())
 }
 
-/// The operations that a stranger's message asks for, or why every replica ignores it.
+/// The operations that a stranger's message asks for, or why every replica ignores it. Read field by field: it
+/// happens for every message, and a field of two bytes must not cost a hundred of memory before it is counted.
 pub(super) fn decode(payload: &[u8]) -> Result<Vec<Operation>, String> {
     if payload.len() > MUTATION_BYTES_MAX {
         let rejection = ObjectRejection::MutationTooLarge { bytes: payload.len() };
         return Err(rejection.to_string());
     }
-    check_counts(payload)?;
-    let message = proto::Mutation::decode(payload).map_err(|error| error.to_string())?;
-    let mut operations = Vec::with_capacity(message.operations.len());
-    for operation in message.operations {
-        let (path, content) = read(operation)?;
-        operations.push(Operation { path, content });
+    let mut operations = Vec::with_capacity(1);
+    for field in scan::fields(payload) {
+        match field? {
+            (1, Field::Bytes(operation)) => {
+                if operations.len() == OPERATIONS_MAX {
+                    let operations = OPERATIONS_MAX + 1;
+                    return Err(ObjectRejection::TooManyOperations { operations }.to_string());
+                }
+                let (path, content) = read(operation)?;
+                operations.push(Operation { path, content });
+            }
+            (1, _) => return Err(WRONG_KIND.to_owned()),
+            _ => {}
+        }
     }
     mutation::check(&operations).map_err(|rejection| rejection.to_string())?;
     Ok(operations)
 }
 
-/// A repeated field costs two bytes on the wire and much more in memory.
-fn check_counts(payload: &[u8]) -> Result<(), String> {
-    let mut operations = 0;
-    for field in scan::fields(payload) {
-        let (number, content) = field?;
-        if number == 1 {
-            operations += 1;
-            if operations > OPERATIONS_MAX {
-                return Err(ObjectRejection::TooManyOperations { operations }.to_string());
+/// Path and content of an `Operation`. As in protobuf, the last content counts and unknown fields are ignored.
+fn read(operation: &[u8]) -> Result<(Path, Option<Value>), String> {
+    let mut keys = [""; PATH_DEPTH_MAX];
+    let mut depth = 0;
+    let mut content = None;
+    for field in scan::fields(operation) {
+        content = Some(match field? {
+            (1, Field::Bytes(key)) => {
+                let place = keys.get_mut(depth).ok_or(ObjectRejection::PathTooDeep);
+                *place.map_err(|rejection| rejection.to_string())? = text(key)?;
+                depth += 1;
+                continue;
             }
-            let mut keys = 0;
-            for field in scan::fields(content) {
-                keys += usize::from(field?.0 == 1);
-                if keys > PATH_DEPTH_MAX {
-                    return Err(ObjectRejection::PathTooDeep.to_string());
-                }
-            }
+            (2, Field::Varint(_)) => None,
+            (3, Field::Varint(_)) => Some(Value::Null),
+            (4, Field::Varint(value)) => Some(Value::Bool(value != 0)),
+            (5, Field::Varint(value)) => Some(Value::I64(unzigzag(value))),
+            (6, Field::Fixed64(bits)) => Some(Value::F64(f64::from_bits(bits))),
+            (7, Field::Bytes(content)) => Some(Value::String(text(content)?.to_owned())),
+            (8, Field::Bytes(content)) => Some(Value::Bytes(content.to_vec())),
+            (9, Field::Varint(millis)) => Some(Value::Timestamp(unzigzag(millis))),
+            (10, Field::Bytes(reference)) => Some(read_reference(reference)?),
+            (1..=10, _) => return Err(WRONG_KIND.to_owned()),
+            _ => continue,
+        });
+    }
+    let path = Path::join(&keys[..depth]).map_err(|rejection| rejection.to_string())?;
+    Ok((path, content.ok_or("an operation of a kind that is not known")?))
+}
+
+fn read_reference(reference: &[u8]) -> Result<Value, String> {
+    let (mut item, mut party) = (&[][..], &[][..]);
+    for field in scan::fields(reference) {
+        match field? {
+            (1, Field::Bytes(bytes)) => item = bytes,
+            (2, Field::Bytes(bytes)) => party = bytes,
+            (1 | 2, _) => return Err(WRONG_KIND.to_owned()),
+            _ => {}
         }
     }
-    Ok(())
+    let item = ItemId::from_bytes(item).map_err(|error| error.to_string())?;
+    let party = match party {
+        [] => None,
+        bytes => Some(PartyKey::from_bytes(bytes).map_err(|error| error.to_string())?),
+    };
+    Ok(ItemReference { party, item }.into())
+}
+
+const WRONG_KIND: &str = "a field of another kind than its number says";
+
+fn text(bytes: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(bytes).map_err(|_| "a text is not UTF-8".to_owned())
+}
+
+fn unzigzag(value: u64) -> i64 {
+    (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 
 fn write(path: Option<&Path>, content: Option<&Value>) -> proto::Operation {
@@ -97,30 +142,6 @@ fn write(path: Option<&Path>, content: Option<&Value>) -> proto::Operation {
     proto::Operation { path, content: Some(content) }
 }
 
-fn read(operation: proto::Operation) -> Result<(Path, Option<Value>), String> {
-    let path = Path::from_keys(operation.path).map_err(|rejection| rejection.to_string())?;
-    let content = match operation.content.ok_or("an operation of a kind that is not known")? {
-        Content::Delete(_) => None,
-        Content::Null(_) => Some(Value::Null),
-        Content::Boolean(value) => Some(Value::Bool(value)),
-        Content::Integer(value) => Some(Value::I64(value)),
-        Content::FloatBits(bits) => Some(Value::F64(f64::from_bits(bits))),
-        Content::Text(text) => Some(Value::String(text)),
-        Content::Binary(bytes) => Some(Value::Bytes(bytes)),
-        Content::TimestampMillis(millis) => Some(Value::Timestamp(millis)),
-        Content::Reference(reference) => {
-            let item = ItemId::from_bytes(&reference.item).map_err(|error| error.to_string())?;
-            let party = if reference.party.is_empty() {
-                None
-            } else {
-                Some(PartyKey::from_bytes(&reference.party).map_err(|error| error.to_string())?)
-            };
-            Some(ItemReference { party, item }.into())
-        }
-    };
-    Ok((path, content))
-}
-
 pub(super) fn checkpoint(object: &Object) -> Vec<u8> {
     let feeds = &object.feeds;
     let mut places = vec![0; feeds.by_key().len()];
@@ -133,7 +154,8 @@ pub(super) fn checkpoint(object: &Object) -> Vec<u8> {
     for (path, register) in &object.registers {
         for (index, sibling) in register.siblings().iter().enumerate() {
             state.siblings.push(proto::Sibling {
-                operation: Some(write((index == 0).then_some(path), sibling.value.as_ref())),
+                operation: write((index == 0).then_some(path), sibling.value.as_ref())
+                    .encode_to_vec(),
                 feed: places[sibling.dot.feed as usize],
                 seq: sibling.dot.seq,
                 lamport: sibling.dot.lamport,
@@ -197,8 +219,7 @@ fn restore_sibling(
     sibling: proto::Sibling,
     feeds: &Feeds,
 ) -> Result<(Path, Sibling), CorruptCheckpoint> {
-    let operation = sibling.operation.ok_or_else(|| corrupt("sibling without content"))?;
-    let (path, value) = read(operation).map_err(corrupt)?;
+    let (path, value) = read(&sibling.operation).map_err(corrupt)?;
     // Feeds were interned by rising key, so places in the list are numbers.
     let feed = sibling.feed;
     if feed as usize >= feeds.by_key().len() || sibling.seq >= feeds.length(feed) {
@@ -209,4 +230,77 @@ fn restore_sibling(
 
 fn corrupt(reason: impl Into<String>) -> CorruptCheckpoint {
     CorruptCheckpoint(reason.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a protobuf library makes of the same bytes.
+    fn decode_by_library(payload: &[u8]) -> Option<Vec<(Vec<String>, Content)>> {
+        let mutation = proto::Mutation::decode(payload).ok()?;
+        let operations = mutation.operations.into_iter();
+        operations.map(|operation| Some((operation.path, operation.content?))).collect()
+    }
+
+    fn bytes_of_operations() -> impl Strategy<Value = Vec<u8>> {
+        let content = prop_oneof![
+            any::<bool>().prop_map(Content::Delete),
+            any::<bool>().prop_map(Content::Null),
+            any::<bool>().prop_map(Content::Boolean),
+            any::<i64>().prop_map(Content::Integer),
+            any::<u64>().prop_map(Content::FloatBits),
+            ".{0,3}".prop_map(Content::Text),
+            proptest::collection::vec(any::<u8>(), 0..3).prop_map(Content::Binary),
+            any::<i64>().prop_map(Content::TimestampMillis),
+            any::<bool>().prop_map(|foreign| Content::Reference(proto::Reference {
+                item: vec![1; 20],
+                party: if foreign { vec![2; 32] } else { Vec::new() },
+            })),
+        ];
+        let path = proptest::collection::vec("[a-c]{1,2}", 1..3);
+        let operation = (path, content)
+            .prop_map(|(path, content)| proto::Operation { path, content: Some(content) });
+        let edits = proptest::collection::vec(any::<(usize, u8)>(), 0..3);
+        (proptest::collection::vec(operation, 1..4), edits).prop_map(|(operations, edits)| {
+            let mut bytes = proto::Mutation { operations }.encode_to_vec();
+            let length = bytes.len();
+            edits.into_iter().for_each(|(at, byte)| bytes[at % length] = byte);
+            bytes
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5_000))]
+
+        #[test]
+        fn bytes_are_read_as_a_protobuf_library_reads_them(bytes in bytes_of_operations()) {
+            let Ok(operations) = decode(&bytes) else { return Ok(()) };
+            let by_library = decode_by_library(&bytes);
+            prop_assert!(by_library.is_some(), "what is read here is protobuf");
+            let by_library = by_library.unwrap_or_default();
+            prop_assert_eq!(by_library.len(), operations.len());
+            for ((path, content), operation) in by_library.into_iter().zip(&operations) {
+                prop_assert!(operation.path.keys().eq(path.iter().map(String::as_str)));
+                let own = write(None, operation.content.as_ref()).content;
+                // The flags of these two say nothing.
+                let content = match content {
+                    Content::Delete(_) => Content::Delete(true),
+                    Content::Null(_) => Content::Null(true),
+                    content => content,
+                };
+                prop_assert_eq!(own, Some(content));
+            }
+        }
+
+        #[test]
+        fn what_was_written_is_read(bytes in bytes_of_operations()) {
+            if let Ok(operations) = decode(&bytes) {
+                let again = encode(&operations).map(|bytes| decode(&bytes));
+                prop_assert!(again.is_ok_and(|again| again.is_ok_and(|again| again == operations)));
+            }
+        }
+    }
 }

@@ -68,7 +68,8 @@ impl History {
                 }
                 Step::Restart { replica } => replicas[*replica].restart(check)?,
                 Step::Hostile { replica, payload } => {
-                    let earlier: Vec<&[u8]> = self.messages.iter().map(|m| &m.payload[..]).collect();
+                    let earlier: Vec<&[u8]> =
+                        self.messages.iter().map(|m| &m.payload[..]).collect();
                     let payload = payload.bytes(&earlier);
                     let replica = &mut replicas[*replica];
                     let origin = replica.origin(0);
@@ -237,7 +238,10 @@ impl<M: Model> Replica<M> {
         self.lamport += skip;
         let lamport = self.lamport + 1;
         let mut past = self.frame.clone();
-        self.frame.iter().filter(|(feed, _)| !self.authors.contains(feed)).for_each(|(feed, _)| past.set(feed, 0));
+        self.frame
+            .iter()
+            .filter(|(feed, _)| !self.authors.contains(feed))
+            .for_each(|(feed, _)| past.set(feed, 0));
         Origin {
             feed: self.feed,
             seq,

@@ -50,8 +50,9 @@ pub(super) fn restored<M: Model, C, T: PartialEq + fmt::Debug>(
     check: &ModelCheck<M, C, T>,
 ) -> Result<M, Violation> {
     let bytes = model.checkpoint();
-    let restored = M::restore(&bytes).map_err(|error| {
-        Violation { law: Law::Checkpoint, detail: format!("the model's own checkpoint: {error}") }
+    let restored = M::restore(&bytes).map_err(|error| Violation {
+        law: Law::Checkpoint,
+        detail: format!("the model's own checkpoint: {error}"),
     })?;
     let (before, after) = ((check.observe)(model), (check.observe)(&restored));
     if before != after {
@@ -104,11 +105,8 @@ fn resumes<M: Model, C, T: PartialEq + fmt::Debug>(
     deliver(history, again, &mut resumed);
     deliver(history, tail, &mut resumed);
     let again = shown(history, again);
-    let how = format!(
-        "{} | checkpoint | again {again} | {}",
-        shown(history, head),
-        shown(history, tail)
-    );
+    let how =
+        format!("{} | checkpoint | again {again} | {}", shown(history, head), shown(history, tail));
     arrived(&resumed, Law::Duplicates, &how, expected, check)
 }
 

@@ -1,4 +1,4 @@
-//! The contract of [`Model`](crate::Model) as a test: whoever writes a model runs the suite that ours pass.
+//! The contract of [`Model`] as a test: whoever writes a model runs the suite that ours pass.
 //!
 //! ```
 //! # use systole_models::{Model, Object, ObjectMutation};
@@ -48,8 +48,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 use crate::model::{Model, Order};
 use history::History;
 use plan::Plan;
-pub use report::{CheckReport, Law, LawViolation};
 use report::Violation;
+pub use report::{CheckReport, Law, LawViolation};
 
 /// Checks model `M` against every law, with defaults: 256 histories of 3 replicas, 6 orders each.
 ///
@@ -67,10 +67,13 @@ where
     ModelCheck::new(mutations, observe).run().map(drop)
 }
 
+/// Makes a mutation of a state and a choice.
+type Resolve<M, C> = dyn Fn(&M, &C) -> Option<<M as Model>::Mutation>;
+
 /// A check of model `M`, adjustable. `C` is what is generated for each write, `T` what a state is compared by.
 pub struct ModelCheck<M: Model, C, T> {
     choices: BoxedStrategy<C>,
-    resolve: Box<dyn Fn(&M, &C) -> Option<M::Mutation>>,
+    resolve: Box<Resolve<M, C>>,
     describe: fn(&M::Mutation) -> String,
     observe: Box<dyn Fn(&M) -> T>,
     histories: u32,
@@ -164,7 +167,10 @@ where
 
     /// Runs the check. On a broken law, histories are made smaller as long as they break the same law.
     pub fn run(self) -> Result<CheckReport, LawViolation> {
-        assert!(M::ORDER != Order::Total, "Order::Total is delivered, and checked, by a later release");
+        assert!(
+            M::ORDER != Order::Total,
+            "Order::Total is delivered, and checked, by a later release"
+        );
         let config = Config {
             cases: self.histories,
             failure_persistence: None,
@@ -197,7 +203,9 @@ where
         match result {
             Ok(()) => Ok(report.into_inner()),
             Err(TestError::Fail(_, plan)) => Err(self.violation(plan, broken.get())),
-            Err(TestError::Abort(reason)) => Err(LawViolation::not_run(reason.message(), self.seed)),
+            Err(TestError::Abort(reason)) => {
+                Err(LawViolation::not_run(reason.message(), self.seed))
+            }
         }
     }
 
@@ -208,8 +216,7 @@ where
             history.play(plan, self)?;
             laws::check(&history, plan.seed, self)
         });
-        let verdict =
-            verdict.unwrap_or_else(|detail| Err(Violation { law: Law::NoPanic, detail }));
+        let verdict = verdict.unwrap_or_else(|detail| Err(Violation { law: Law::NoPanic, detail }));
         (history, verdict)
     }
 

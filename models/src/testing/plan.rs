@@ -23,7 +23,11 @@ pub(super) enum Step<C> {
 pub(super) enum HostilePayload {
     Random(Vec<u8>),
     /// The payload of an earlier message with some bytes replaced and its end cut off.
-    Mangled { of: usize, edits: Vec<(usize, u8)>, cut: usize },
+    Mangled {
+        of: usize,
+        edits: Vec<(usize, u8)>,
+        cut: usize,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -44,8 +48,11 @@ where
 {
     let replica = 0..replicas;
     let skip = prop_oneof![3 => Just(0u64), 1 => 1..4u64];
-    let write = (replica.clone(), skip, choices)
-        .prop_map(|(replica, skip, choice)| Step::Write { replica, skip, choice });
+    let write = (replica.clone(), skip, choices).prop_map(|(replica, skip, choice)| Step::Write {
+        replica,
+        skip,
+        choice,
+    });
     let sync = (replica.clone(), replica.clone(), 1..=4usize)
         .prop_map(|(from, to, part)| Step::Sync { from, to, part });
     let restart = replica.clone().prop_map(|replica| Step::Restart { replica });
