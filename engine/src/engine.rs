@@ -315,6 +315,10 @@ impl Open {
         let mut batch = Batch::new();
         if delete {
             record.deleted = true;
+            // A feed whose blocks are gone must never be written again: its key goes with it.
+            for feed in store.meta().feeds_of(record.no)?.iter().filter(|feed| feed.own) {
+                store.keys().remove(&mut batch, feed.key.as_bytes());
+            }
             store.delete_party(&mut batch, record.no)?;
             record.genesis_feed = None;
             record.own_feed = None;

@@ -242,6 +242,7 @@ impl PartyState {
             version: genesis.version,
             algorithm: genesis.algorithm,
             parent,
+            moved_to: parent,
             parent_rank: rank,
             deleted: false,
             deleted_rank: rank,
@@ -274,12 +275,8 @@ impl PartyState {
                 Err(refused) => return Ok(Err(refused)),
             },
         };
-        self.rank_and_change(host, place, item, effects, |record, rank| {
-            if rank > record.parent_rank {
-                record.parent_rank = rank;
-                record.parent = parent;
-            }
-        })?;
+        let rank = (place.causal.lamport, self.feeds[&place.feed].key);
+        self.move_item(host, item, parent, rank, effects)?;
         Ok(Ok(()))
     }
 
@@ -314,7 +311,7 @@ impl PartyState {
         }
     }
 
-    fn put(
+    pub(super) fn put(
         &mut self,
         record: ItemRecord,
         previous: Option<Arc<ItemRecord>>,

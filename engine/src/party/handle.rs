@@ -185,15 +185,19 @@ impl Party {
     /// none. What this device wrote itself is synced first, so that a crash can never make it deny
     /// what it has shown.
     pub async fn read(&self, feed: FeedKey, from: u64) -> Result<Option<Range>, Error> {
-        let writer = self.shared()?.writer.clone();
+        let (range, writer) = {
+            let shared = self.shared()?;
+            let record = shared.store.meta().feed_by_key(&feed)?;
+            let party = self.record(&shared)?.no;
+            let record = record.filter(|record| record.party == party).ok_or_else(|| {
+                Error::invalid(format!("feed {} is not known in the party", feed.short()))
+            })?;
+            let range = read(shared.store.feeds(), record.no, feed, from, ReadLimit::default())?;
+            (range, shared.writer.clone())
+        };
+        // After the read: whatever was read is synced before anybody sees it.
         writer.make_synced().await?;
-        let shared = self.shared()?;
-        let record = shared.store.meta().feed_by_key(&feed)?;
-        let party = self.record(&shared)?.no;
-        let record = record.filter(|record| record.party == party).ok_or_else(|| {
-            Error::invalid(format!("feed {} is not known in the party", feed.short()))
-        })?;
-        Ok(read(shared.store.feeds(), record.no, feed, from, ReadLimit::default())?)
+        Ok(range)
     }
 
     /// Every feed of which blocks are held, and how many.

@@ -107,7 +107,8 @@ impl Host for StoreHost {
     }
 
     fn aliases(&mut self, feed: FeedNo) -> Result<Vec<FeedNo>, Error> {
-        Ok(self.shared.store.feeds().aliases(feed)?)
+        // The first name in the store is the feed's own.
+        Ok(self.shared.store.feeds().aliases(feed)?.split_off(1))
     }
 
     fn root(&mut self, feed: FeedNo, length: u64) -> Result<Hash, Error> {

@@ -14,10 +14,13 @@ pub(crate) mod effect;
 mod handle;
 pub(crate) mod history;
 mod host;
+mod moves;
 pub(crate) mod processor;
 pub(crate) mod request;
 mod residents;
 mod state;
+#[cfg(test)]
+mod state_test;
 mod transaction;
 mod turn;
 mod writing;

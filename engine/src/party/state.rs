@@ -148,8 +148,14 @@ impl PartyState {
 
     /// Adds a feed at its stored position. A feed that is there already stays as it is.
     pub(crate) fn add_feed(&mut self, no: FeedNo, key: FeedKey, position: FeedPosition) {
+        if self.feeds.contains_key(&no) {
+            return;
+        }
+        if position.processed < position.length {
+            self.ready.insert(no);
+        }
         self.numbers.insert(key, no);
-        self.feeds.entry(no).or_insert(Feed {
+        let feed = Feed {
             key,
             length: position.length,
             processed: position.processed,
@@ -159,10 +165,8 @@ impl PartyState {
             speaks: false,
             waits_for: None,
             cursor: None,
-        });
-        if self.feeds[&no].processed < self.feeds[&no].length {
-            self.ready.insert(no);
-        }
+        };
+        self.feeds.insert(no, feed);
     }
 
     /// Stored blocks of `feed` now reach `length`.

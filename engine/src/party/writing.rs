@@ -16,6 +16,7 @@ use systole_proto::{FeedKey, ItemId, Stamp};
 use systole_store::{Durability, FeedNo, ItemKey, ItemRecord};
 use tokio::sync::oneshot;
 
+use super::admit::{Membership, Position, Verdict};
 use super::command::{Command, Ingest, Ingested, Operation, Receipt, Write, Written};
 use super::compose::{PAYLOAD_BYTES_MAX, Plan};
 use super::effect::LocalBody;
@@ -26,7 +27,7 @@ use crate::item::actor::LocalMutation;
 use crate::item::state::{ItemState, Placement};
 use crate::settings::{UNADMITTED_BLOCKS_MAX, UNADMITTED_FEEDS_MAX};
 use crate::shared::Shared;
-use crate::{Error, Event};
+use crate::{Error, ErrorKind, Event};
 
 /// A write whose bodies are known: what is left cannot be refused.
 struct Prepared {
@@ -44,6 +45,8 @@ struct Preparing {
     effective_at: Option<i64>,
     /// Items that have applied a part of it.
     touched: BTreeSet<ItemKey>,
+    /// The membership as its credentials would leave it.
+    membership: Option<Membership>,
 }
 
 impl PartyProcessor {
@@ -135,6 +138,7 @@ impl PartyProcessor {
             ordinal: self.state.ordinal,
             effective_at,
             touched: BTreeSet::new(),
+            membership: None,
         };
         match self.prepare_all(operations, &mut preparing).await {
             Ok(()) => {
@@ -174,10 +178,42 @@ impl PartyProcessor {
                 Operation::Create { model, version, parent, init, metadata } => {
                     self.prepare_create(model, version, parent, init, metadata, preparing)?;
                 }
-                Operation::Plain(body) => preparing.push(body, self.clock.tick(Shared::now_millis())),
+                Operation::Plain(body) => {
+                    if let LocalBody::Credential(bytes) = &body {
+                        self.check_credential(bytes, preparing)?;
+                    }
+                    if let LocalBody::Move { item, parent } = &body {
+                        if self.state.lies_under(&mut self.host, *parent, *item)? {
+                            let reason = "an item cannot lie under itself";
+                            return Err(Error::new(ErrorKind::Rejected, reason));
+                        }
+                    }
+                    preparing.push(body, self.clock.tick(Shared::now_millis()));
+                }
             }
         }
         Ok(())
+    }
+
+    /// Refuses to write a credential that would not count where it stands: an honest feed is never
+    /// held for what it wrote itself.
+    fn check_credential(&self, bytes: &Bytes, preparing: &mut Preparing) -> Result<(), Error> {
+        let at = Position {
+            feed: preparing.plan.key,
+            seq: preparing.plan.seq + preparing.bodies.len() as u64,
+        };
+        let membership =
+            preparing.membership.get_or_insert_with(|| self.state.membership.clone());
+        match membership.admit(at, bytes) {
+            Verdict::Accepted(_) => Ok(()),
+            Verdict::Known => Err(Error::invalid("the credential says what is known already")),
+            Verdict::Parked { waits_for } | Verdict::Held { waits_for } => {
+                Err(Error::unavailable(format!("the credential does not count before {waits_for}")))
+            }
+            Verdict::Rejected(rejection) => {
+                Err(Error::caused(ErrorKind::Rejected, "the credential is refused", rejection))
+            }
+        }
     }
 
     async fn prepare_mutations(
@@ -237,6 +273,7 @@ impl PartyProcessor {
             version,
             algorithm: factory.algorithm(),
             parent,
+            moved_to: parent,
             parent_rank: rank,
             deleted: false,
             deleted_rank: rank,
@@ -289,7 +326,7 @@ impl PartyProcessor {
             Ok(appended) => appended,
             Err(error) => {
                 // The blocks are processed but cannot be signed: nothing of this turn may be written.
-                let error = Error::caused(crate::ErrorKind::Unavailable, "signing failed", error);
+                let error = Error::caused(ErrorKind::Unavailable, "signing failed", error);
                 self.fail(error.clone());
                 return Err(error);
             }
@@ -312,8 +349,8 @@ impl PartyProcessor {
             return turn;
         }
         let known = self.state.number_of(&range.feed());
-        if known.is_some_and(|feed| turn.extended.contains(&feed)) {
-            // Its last range must be in the store before the next one is compared with it.
+        if known.is_some_and(|feed| turn.extended.contains(&feed) || turn.written.contains(&feed)) {
+            // What the range is compared with must be in the store.
             self.commit(std::mem::take(&mut turn)).await;
         }
         match self.take_range(&range, &mut turn) {

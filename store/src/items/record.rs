@@ -23,6 +23,9 @@ pub struct ItemRecord {
     pub algorithm: u32,
     /// The item it lies under.
     pub parent: Option<ItemKey>,
+    /// The item it was moved to. This differs from `parent` where the move is ignored, for it would
+    /// close a cycle.
+    pub moved_to: Option<ItemKey>,
     /// Rank of the message that put it there: the highest wins.
     pub parent_rank: (u64, FeedKey),
     /// Whether it is deleted.
@@ -47,6 +50,7 @@ pub(super) fn encode(out: &mut Vec<u8>, item: &ItemRecord) {
         .number(item.version.into())
         .number(item.algorithm.into())
         .option(item.parent, |encoder, parent| encoder.item(parent))
+        .option(item.moved_to, |encoder, parent| encoder.item(parent))
         .number(item.parent_rank.0)
         .raw(item.parent_rank.1.as_bytes())
         .flag(item.deleted)
@@ -65,6 +69,7 @@ pub(super) fn decode(key: ItemKey, value: &[u8]) -> Result<ItemRecord, Malformed
         version: decoder.number_u32()?,
         algorithm: decoder.number_u32()?,
         parent: decoder.option(Decoder::item)?,
+        moved_to: decoder.option(Decoder::item)?,
         parent_rank: (decoder.number()?, FeedKey(decoder.array()?)),
         deleted: decoder.flag()?,
         deleted_rank: (decoder.number()?, FeedKey(decoder.array()?)),

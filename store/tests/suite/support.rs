@@ -79,6 +79,7 @@ pub(crate) fn item_record(key: ItemKey, party: u32, model: &str) -> ItemRecord {
         version: 2,
         algorithm: 1,
         parent: None,
+        moved_to: None,
         parent_rank: (key.seq + 1, feed_key(key.feed.0)),
         deleted: false,
         deleted_rank: (0, FeedKey([0; 32])),
