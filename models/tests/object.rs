@@ -128,12 +128,12 @@ fn of_concurrent_writes_the_highest_rank_is_read_and_the_others_are_conflicts() 
 #[test]
 fn a_delete_is_not_null_and_competes_like_a_value() {
     let (mut ada, mut bob) = pair();
-    let start = ada.write(set("draft", Value::Null).and_set("title", "old"));
+    let start = ada.write(set("draft", Value::Null).then_set("title", "old"));
     bob.read(&[&start]);
     assert_eq!(ada.get("draft"), Some(Value::Null));
 
     let set = ada.write(set("title", "new"));
-    let delete = bob.write(ObjectMutation::delete("title").and_delete("draft"));
+    let delete = bob.write(ObjectMutation::delete("title").then_delete("draft"));
     ada.read(&[&delete]);
     bob.read(&[&set]);
     for device in [&ada, &bob] {
@@ -149,7 +149,7 @@ fn a_delete_is_not_null_and_competes_like_a_value() {
 #[test]
 fn a_value_takes_the_place_of_the_fields_its_author_saw() {
     let mut ada = Device::new(1);
-    ada.write(set(["profile", "name"], "Ada").and_set(["profile", "age"], 36i64));
+    ada.write(set(["profile", "name"], "Ada").then_set(["profile", "age"], 36i64));
     let (_, changes) = ada.try_write(set("profile", "none of your business")).unwrap();
     assert_eq!(
         changes,
@@ -225,15 +225,15 @@ fn a_field_replaces_the_value_above_it_for_good() {
 #[test]
 fn operations_of_one_message_happen_in_their_order_and_the_last_on_a_path_counts() {
     let mut ada = Device::new(1);
-    let mutation = set("a", 1i64).and_set("a", 2i64);
+    let mutation = set("a", 1i64).then_set("a", 2i64);
     let (_, changes) = ada.try_write(mutation).unwrap();
     assert_eq!(changes, [change("a", NONE, Some(2i64))], "one change for one message");
 
-    ada.write(set(["b", "x"], 1i64).and_set("b", 2i64));
+    ada.write(set(["b", "x"], 1i64).then_set("b", 2i64));
     assert_eq!(ada.object.node("b").unwrap().to_string(), "2");
-    ada.write(set("c", 1i64).and_set(["c", "x"], 2i64));
+    ada.write(set("c", 1i64).then_set(["c", "x"], 2i64));
     assert_eq!(ada.object.node("c").unwrap().to_string(), r#"{"x": 2}"#);
-    ada.write(set("d", 1i64).and_delete("d"));
+    ada.write(set("d", 1i64).then_delete("d"));
     assert_eq!(ada.get("d"), None);
 }
 
@@ -274,8 +274,8 @@ fn a_restored_object_still_knows_what_wins() {
 #[test]
 fn checkpoints_of_equal_states_have_equal_bytes() {
     let (mut ada, mut bob) = pair();
-    let a = ada.write(set("title", "a").and_set(["x", "y"], 1i64));
-    let b = bob.write(set("title", "b").and_set("x", 2i64));
+    let a = ada.write(set("title", "a").then_set(["x", "y"], 1i64));
+    let b = bob.write(set("title", "b").then_set("x", 2i64));
     ada.read(&[&b]);
     bob.read(&[&a]);
     assert_eq!(ada.object.checkpoint(), bob.object.checkpoint());
@@ -303,7 +303,7 @@ fn every_kind_of_value_survives_message_and_checkpoint() {
     ];
     let mut mutation = ObjectMutation::new();
     for (index, value) in values.iter().enumerate() {
-        mutation = mutation.and_set(["values".to_owned(), index.to_string()], value);
+        mutation = mutation.then_set(["values".to_owned(), index.to_string()], value);
     }
     let (mut ada, mut bob) = pair();
     let message = ada.write(mutation);
@@ -318,7 +318,7 @@ fn every_kind_of_value_survives_message_and_checkpoint() {
 #[test]
 fn keys_entries_and_maps_show_the_tree() {
     let mut ada = Device::new(1);
-    ada.write(set("title", "x").and_set(["a", "b", "c"], 1i64).and_set(["a", "d"], true));
+    ada.write(set("title", "x").then_set(["a", "b", "c"], 1i64).then_set(["a", "d"], true));
     let object = &ada.object;
     assert_eq!(object.keys(Path::root()), ["a", "title"]);
     assert_eq!(object.keys("a"), ["b", "d"]);
@@ -338,12 +338,12 @@ fn a_refused_mutation_leaves_the_object_as_it_was() {
     ada.write(set("title", "kept"));
     let before = ada.object.checkpoint();
     let too_many = (0..=OPERATIONS_MAX)
-        .fold(ObjectMutation::new(), |mutation, index| mutation.and_set(index.to_string(), true));
+        .fold(ObjectMutation::new(), |mutation, index| mutation.then_set(index.to_string(), true));
     let too_large = VALUE_BYTES_MAX + 1;
     let halves = vec![0u8; MUTATION_BYTES_MAX / 2];
     let cases = [
         (set(Path::root(), 1i64), "the path has no keys"),
-        (set("title", 1i64).and_set("", 1i64), "a key is empty"),
+        (set("title", 1i64).then_set("", 1i64), "a key is empty"),
         (set("a\0b", 1i64), "a key holds the character NUL"),
         (set("k".repeat(257), 1i64), "a key takes 257 bytes, 256 are allowed"),
         (ObjectMutation::delete(vec!["k"; 17]), "a path has more than 16 keys"),
@@ -351,7 +351,7 @@ fn a_refused_mutation_leaves_the_object_as_it_was() {
         (too_many, "the mutation has 1025 operations, 1024 are allowed"),
         (set("a", vec![0u8; too_large]), "a value takes 974849 bytes, 974848 are allowed"),
         (
-            set("a", halves.clone()).and_set("b", halves),
+            set("a", halves.clone()).then_set("b", halves),
             "the mutation takes 983062 bytes, 983040 are allowed",
         ),
     ];

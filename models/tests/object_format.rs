@@ -26,14 +26,14 @@ fn origin(feed: u8, seq: u64, lamport: u64) -> Origin {
 fn everything() -> ObjectMutation {
     let reference = ItemReference { party: Some(PartyKey([7; 32])), item: ItemId([8; 20]) };
     ObjectMutation::set("null", Value::Null)
-        .and_set("bool", true)
-        .and_set(["number", "integer"], -5i64)
-        .and_set(["number", "float"], 2.5)
-        .and_set("text", "ä")
-        .and_set("bytes", vec![1u8, 2])
-        .and_set("time", Value::Timestamp(1_700_000_000_000))
-        .and_set("reference", reference)
-        .and_delete("gone")
+        .then_set("bool", true)
+        .then_set(["number", "integer"], -5i64)
+        .then_set(["number", "float"], 2.5)
+        .then_set("text", "ä")
+        .then_set("bytes", vec![1u8, 2])
+        .then_set("time", Value::Timestamp(1_700_000_000_000))
+        .then_set("reference", reference)
+        .then_delete("gone")
 }
 
 /// An object with every kind of value, a conflict, and a refused message.

@@ -30,8 +30,8 @@ fn mutations() -> impl Strategy<Value = ObjectMutation> {
     ];
     proptest::collection::vec(operation, 1..4).prop_map(|operations| {
         operations.into_iter().fold(ObjectMutation::new(), |mutation, (path, value)| match value {
-            Some(value) => mutation.and_set(path, value),
-            None => mutation.and_delete(path),
+            Some(value) => mutation.then_set(path, value),
+            None => mutation.then_delete(path),
         })
     })
 }

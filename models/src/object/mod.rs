@@ -7,7 +7,7 @@
 //! # let origin = Origin { feed: FeedKey([1; 32]), seq: 0, lamport: 1, stamp: Stamp::default(), effective_at: None, past: Default::default() };
 //!
 //! let mut object = Object::empty();
-//! let mutation = ObjectMutation::set("title", "Groceries").and_set(["author", "age"], 36i64);
+//! let mutation = ObjectMutation::set("title", "Groceries").then_set(["author", "age"], 36i64);
 //! object.mutate(mutation, &origin, &mut Outcome::default())?;
 //!
 //! assert_eq!(object.get("title"), Some(&Value::from("Groceries")));

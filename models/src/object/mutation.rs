@@ -25,8 +25,8 @@ pub const VALUE_BYTES_MAX: usize = MUTATION_BYTES_MAX - (8 << 10);
 /// use systole_models::object::ObjectMutation;
 ///
 /// let mutation = ObjectMutation::set("title", "Groceries")
-///     .and_set(["author", "name"], "Ada")
-///     .and_delete("draft");
+///     .then_set(["author", "name"], "Ada")
+///     .then_delete("draft");
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ObjectMutation {
@@ -50,22 +50,22 @@ impl ObjectMutation {
 
     /// Sets the field at `path`; what lies below it goes.
     pub fn set(path: impl IntoPath, value: impl Into<Value>) -> Self {
-        Self::new().and_set(path, value)
+        Self::new().then_set(path, value)
     }
 
     /// Deletes the field at `path` with everything below it.
     pub fn delete(path: impl IntoPath) -> Self {
-        Self::new().and_delete(path)
+        Self::new().then_delete(path)
     }
 
-    /// Also sets the field at `path`.
-    pub fn and_set(self, path: impl IntoPath, value: impl Into<Value>) -> Self {
-        self.and(path.into_path(), Some(value.into()))
+    /// Then sets the field at `path`.
+    pub fn then_set(self, path: impl IntoPath, value: impl Into<Value>) -> Self {
+        self.then(path.into_path(), Some(value.into()))
     }
 
-    /// Also deletes the field at `path`.
-    pub fn and_delete(self, path: impl IntoPath) -> Self {
-        self.and(path.into_path(), None)
+    /// Then deletes the field at `path`.
+    pub fn then_delete(self, path: impl IntoPath) -> Self {
+        self.then(path.into_path(), None)
     }
 
     /// Number of operations.
@@ -78,7 +78,7 @@ impl ObjectMutation {
         self.operations.is_empty()
     }
 
-    fn and(mut self, path: Result<Path, ObjectRejection>, content: Option<Value>) -> Self {
+    fn then(mut self, path: Result<Path, ObjectRejection>, content: Option<Value>) -> Self {
         match path {
             Ok(path) => self.operations.push(Operation { path, content }),
             Err(flaw) => drop(self.flaw.get_or_insert(flaw)),

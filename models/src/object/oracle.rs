@@ -180,8 +180,8 @@ fn mutations() -> impl Strategy<Value = ObjectMutation> {
     let operation = (path, proptest::option::weighted(0.7, 0..3i64));
     proptest::collection::vec(operation, 1..4).prop_map(|operations| {
         operations.into_iter().fold(ObjectMutation::new(), |mutation, (path, value)| match value {
-            Some(value) => mutation.and_set(path, value),
-            None => mutation.and_delete(path),
+            Some(value) => mutation.then_set(path, value),
+            None => mutation.then_delete(path),
         })
     })
 }
