@@ -149,10 +149,8 @@ impl Engine {
     pub async fn party(&self, key: PartyKey) -> Result<Party, Error> {
         let mut open = self.inner.open.lock().await;
         let open = open.as_mut().ok_or_else(|| Error::closed("the engine"))?;
-        if let Some(running) = open.parties.get(&key) {
-            if running.is_alive() {
-                return Ok(Party::new(key, running.handle(), &open.shared));
-            }
+        if let Some(running) = open.parties.get(&key).filter(|running| running.is_alive()) {
+            return Ok(Party::new(key, running.handle(), &open.shared));
         }
         let record = open.shared.store.meta().party_by_key(&key)?.filter(|record| !record.deleted);
         let mut record = record

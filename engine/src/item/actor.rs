@@ -57,6 +57,9 @@ pub(crate) type Mutated = Result<Vec<Bytes>, (Error, bool)>;
 /// A checkpoint of an item: the ordinal it covers, and its bytes.
 pub(crate) type Taken = Result<(u64, Vec<u8>), Error>;
 
+/// Something to run on an item's state, or on why it could not be loaded.
+pub(crate) type View = Box<dyn FnOnce(Result<&ItemState, &Error>) + Send>;
+
 /// What an item's actor is asked.
 pub(crate) enum Command {
     /// Apply messages that are written.
@@ -64,7 +67,7 @@ pub(crate) enum Command {
     /// Apply local mutations at exactly these places and give their bytes.
     Mutate { mutations: Vec<(LocalMutation, Placement)>, reply: oneshot::Sender<Mutated> },
     /// Run something on the state.
-    View(Box<dyn FnOnce(Result<&ItemState, &Error>) + Send>),
+    View(View),
     /// Give a receiver of updates.
     Subscribe(oneshot::Sender<broadcast::Receiver<Arc<RawUpdate>>>),
     /// Give a checkpoint.

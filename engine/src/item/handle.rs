@@ -120,10 +120,10 @@ impl<M: Model> Item<M> {
         for _ in 0..ATTEMPTS_MAX {
             let (reply, answer) = oneshot::channel();
             let item = self.resident().await?;
-            if item.send(Command::Subscribe(reply)).await.is_ok() {
-                if let Ok(receiver) = answer.await {
-                    return Ok(Subscription::new(receiver));
-                }
+            if item.send(Command::Subscribe(reply)).await.is_ok()
+                && let Ok(receiver) = answer.await
+            {
+                return Ok(Subscription::new(receiver));
             }
             self.forget();
         }
@@ -155,10 +155,10 @@ impl<M: Model> Item<M> {
                 // Whoever looked may have gone.
                 drop(reply.send(seen));
             });
-            if self.resident().await?.send(Command::View(view)).await.is_ok() {
-                if let Ok(seen) = answer.await {
-                    return seen;
-                }
+            if self.resident().await?.send(Command::View(view)).await.is_ok()
+                && let Ok(seen) = answer.await
+            {
+                return seen;
             }
             self.forget();
         }

@@ -348,11 +348,6 @@ impl Party {
         Ok(self.shared()?.settings.durability)
     }
 
-    /// The key of an item that is named by its id.
-    pub(crate) fn key_of(&self, id: &ItemId) -> Result<ItemKey, Error> {
-        Ok(self.record_of(&*self.shared()?, id)?.key)
-    }
-
     fn record(&self, shared: &Shared) -> Result<PartyRecord, Error> {
         let record = shared.store.meta().party_by_key(&self.key)?;
         record.filter(|record| !record.deleted).ok_or_else(|| Error::closed("the party"))

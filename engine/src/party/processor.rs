@@ -144,11 +144,9 @@ impl Actor for PartyProcessor {
             let work = self.failed.is_none() && !self.paused && self.has_ready();
             let busy = self.queue.len() >= TURN_REQUESTS_MAX
                 || (self.commands >= COMMANDS_BETWEEN_TURNS && (work || !self.queue.is_empty()));
-            if !busy {
-                if let Ok(signal) = mailbox.try_recv() {
-                    self.commands += 1;
-                    return Ok(Some(signal));
-                }
+            if !busy && let Ok(signal) = mailbox.try_recv() {
+                self.commands += 1;
+                return Ok(Some(signal));
             }
             self.commands = 0;
             if !self.queue.is_empty() {

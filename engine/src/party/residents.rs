@@ -146,6 +146,7 @@ impl Residents {
                 let (messages, bytes) = entry.resident.gauge.since_checkpoint();
                 let idle = ROUND * entry.idle_rounds;
                 !entry.awaits_checkpoint
+                    && !entry.resident.gauge.is_broken()
                     && (policy.is_due(messages, bytes) || policy.is_due_idle(messages, idle))
             })
             .map(|(key, _)| *key)

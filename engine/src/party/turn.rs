@@ -79,7 +79,7 @@ impl Turn {
                 Effect::Message { item, entry, key, past, payload } => {
                     told.messages += 1;
                     if !self.written.contains(&entry.feed) {
-                        let incoming = Incoming { entry: entry.clone(), key, past, payload };
+                        let incoming = Incoming { entry, key, past, payload };
                         told.deliveries.entry(item).or_default().push(incoming);
                     }
                     log.entry(item).or_default().push(entry);

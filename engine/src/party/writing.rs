@@ -182,11 +182,11 @@ impl PartyProcessor {
                     if let LocalBody::Credential(bytes) = &body {
                         self.check_credential(bytes, preparing)?;
                     }
-                    if let LocalBody::Move { item, parent } = &body {
-                        if self.state.lies_under(&mut self.host, *parent, *item)? {
-                            let reason = "an item cannot lie under itself";
-                            return Err(Error::new(ErrorKind::Rejected, reason));
-                        }
+                    if let LocalBody::Move { item, parent } = &body
+                        && self.state.lies_under(&mut self.host, *parent, *item)?
+                    {
+                        let reason = "an item cannot lie under itself";
+                        return Err(Error::new(ErrorKind::Rejected, reason));
                     }
                     preparing.push(body, self.clock.tick(Shared::now_millis()));
                 }
@@ -368,10 +368,8 @@ impl PartyProcessor {
         turn: &mut Turn,
     ) -> Result<Ingested, Error> {
         let key = range.feed();
-        if let Some(party) = self.host.party_of(&key)? {
-            if party != self.record.no {
-                return Err(Error::invalid(format!("feed {} belongs to another party", key.short())));
-            }
+        if self.host.party_of(&key)?.is_some_and(|party| party != self.record.no) {
+            return Err(Error::invalid(format!("feed {} belongs to another party", key.short())));
         }
         if !self.state.membership.is_admitted(&key) && self.too_many_unadmitted(&key, range.end()) {
             return Ok(Ingested::TooManyUnadmitted);
