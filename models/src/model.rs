@@ -124,8 +124,10 @@ pub trait Model: Sized + Send + 'static {
     /// The state before any message.
     fn empty() -> Self;
 
-    /// Checks a local mutation against the state, applies it as the message at `origin`, and returns
-    /// the bytes to write. On `Err` the state is untouched and nothing is written.
+    /// Checks a local mutation against the state, applies it as the message at `origin`, a position
+    /// above all that its feed has applied, and returns the bytes to write. On `Err` the state is
+    /// untouched and nothing is written. A model whose message could not be written is of no use any
+    /// more: it has applied what does not exist, and is to be restored.
     fn mutate(
         &mut self,
         mutation: Self::Mutation,
