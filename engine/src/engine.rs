@@ -113,7 +113,7 @@ impl Engine {
         let mut parties = BTreeMap::new();
         for record in records.into_iter().filter(|record| record.active && !record.deleted) {
             let key = record.key;
-            parties.insert(key, run(&shared, record, false).await?);
+            parties.insert(key, run(&shared, record).await?);
         }
         tracing::info!(parties = parties.len(), "engine opened");
         let open = tokio::sync::Mutex::new(Some(Open { shared, writer, parties }));
@@ -164,7 +164,7 @@ impl Engine {
             open.shared.store.meta().put_party(&mut batch, &record);
             open.shared.writer.commit(batch, Durability::Synced).await?;
         }
-        let running = run(&open.shared, record, false).await?;
+        let running = run(&open.shared, record).await?;
         let party = Party::new(key, running.handle(), &open.shared);
         open.parties.insert(key, running);
         Ok(party)
@@ -290,7 +290,7 @@ impl Engine {
         };
         meta.put_party(&mut batch, &record);
         shared.writer.commit(batch, Durability::Synced).await?;
-        let running = run(shared, record, false).await?;
+        let running = run(shared, record).await?;
         let party = Party::new(key, running.handle(), shared);
         open.parties.insert(key, running);
         let feed = generate()?;
@@ -333,7 +333,7 @@ fn generate() -> Result<Ed25519Signer, Error> {
 }
 
 /// Starts the actor of a party with the keys of this device's feeds in it.
-async fn run(shared: &Arc<Shared>, record: PartyRecord, paused: bool) -> Result<Running, Error> {
+async fn run(shared: &Arc<Shared>, record: PartyRecord) -> Result<Running, Error> {
     let mut signers: Vec<Arc<dyn Signer>> = Vec::new();
     for feed in shared.store.meta().feeds_of(record.no)?.iter().filter(|feed| feed.own) {
         if let Some(signer) = shared.secret(&feed.key)? {
@@ -341,7 +341,7 @@ async fn run(shared: &Arc<Shared>, record: PartyRecord, paused: bool) -> Result<
         }
     }
     let telemetry = Arc::new(Telemetry::new(shared.live.clone()));
-    Running::start(Args { shared: shared.clone(), telemetry, record, signers, paused }).await
+    Running::start(Args { shared: shared.clone(), telemetry, record, signers }).await
 }
 
 impl Shared {

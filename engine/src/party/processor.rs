@@ -48,7 +48,6 @@ pub(crate) struct Args {
     pub(crate) record: PartyRecord,
     /// The keys of this device's feeds in the party.
     pub(crate) signers: Vec<Arc<dyn Signer>>,
-    pub(crate) paused: bool,
 }
 
 /// The actor of one active party.
@@ -85,7 +84,7 @@ impl Actor for PartyProcessor {
     type Error = Error;
 
     async fn on_start(args: Args, _: ActorRef<Self>) -> Result<Self, Error> {
-        let Args { shared, telemetry, record, signers, paused } = args;
+        let Args { shared, telemetry, record, signers } = args;
         let mut host = StoreHost::new(shared.clone(), record.no);
         let mut state = PartyState::new(record.key, record.no, record.ordinal);
         let mut last_stamp = systole_proto::Stamp::default();
@@ -127,7 +126,7 @@ impl Actor for PartyProcessor {
             next_credential,
             read_ahead: ReadAhead::default(),
             last_ready: None,
-            paused,
+            paused: false,
             commands: 0,
             failed: None,
         })
