@@ -1,3 +1,5 @@
+//! Edits turn the old text into the new one, whatever the two are.
+
 use proptest::prelude::*;
 
 use super::*;

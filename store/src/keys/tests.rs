@@ -1,3 +1,5 @@
+//! Keys sort as what they name does, and none is a prefix of a stranger.
+
 use std::collections::BTreeSet;
 
 use super::*;

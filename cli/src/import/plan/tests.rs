@@ -1,3 +1,5 @@
+//! The plan of an import, step by step.
+
 use super::*;
 use crate::import::report::NAMES_MAX;
 
