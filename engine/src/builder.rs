@@ -17,6 +17,7 @@ const DEVICE_KEY_FILE: &str = "device.key";
 /// Settings of an engine that is about to be opened. [`Object`] and [`Text`] are registered already.
 pub struct EngineBuilder {
     place: Place,
+    existing: bool,
     registry: ModelRegistry,
     refused: Option<RegistryError>,
     settings: Settings,
@@ -48,6 +49,7 @@ impl EngineBuilder {
     fn at(place: Place) -> Self {
         let builder = Self {
             place,
+            existing: false,
             registry: ModelRegistry::new(),
             refused: None,
             settings: Settings::default(),
@@ -64,6 +66,13 @@ impl EngineBuilder {
         if let Err(error) = self.registry.register::<M>() {
             self.refused.get_or_insert(error);
         }
+        self
+    }
+
+    /// Opens only what is there: where the directory holds no engine's data, opening fails instead of
+    /// beginning.
+    pub fn existing(mut self) -> Self {
+        self.existing = true;
         self
     }
 
@@ -113,14 +122,16 @@ impl EngineBuilder {
     ///
     /// # Errors
     /// `Unavailable` when the directory is open elsewhere, `Invalid` when it holds something else, a
-    /// newer format, or secrets under another key, `Corrupt` when it is damaged.
+    /// newer format, secrets under another key, or nothing where data must be there, `Corrupt` when
+    /// it is damaged.
     pub async fn open(self) -> Result<Engine, Error> {
         if let Some(refused) = self.refused {
             return Err(Error::caused(ErrorKind::Invalid, "a model type is refused", refused));
         }
         let (store, vault_key) = match &self.place {
             Place::Directory(path) => {
-                let store = Store::open(path, &self.options)?;
+                let open = if self.existing { Store::open_existing } else { Store::open };
+                let store = open(path, &self.options)?;
                 let key = match self.vault_key {
                     Some(key) => key,
                     None => VaultKey::device(&path.join(DEVICE_KEY_FILE))?,

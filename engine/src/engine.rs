@@ -109,6 +109,7 @@ impl Engine {
             device,
             vault: Mutex::new(vault),
             next_feed: AtomicU32::new(next_feed),
+            span: tracing::info_span!("engine"),
         });
         let mut parties = BTreeMap::new();
         for record in records.into_iter().filter(|record| record.active && !record.deleted) {

@@ -22,6 +22,8 @@ pub const ITEMS_CACHED_MAX: usize = 65_536;
 pub const CURSORS_BYTES_MAX: usize = 16 << 20;
 /// Operations of one transaction.
 pub const TRANSACTION_OPERATIONS_MAX: usize = 65_536;
+/// A checkpoint with more bytes than this is written, and warned of.
+pub const CHECKPOINT_BYTES_WARN: usize = 16 << 20;
 /// Items that are loaded only to be checkpointed, at a time and per party.
 pub const BACKGROUND_CHECKPOINTS_MAX: usize = 4;
 /// What an item's actor holds beside its state, in bytes; measured for kameo 0.22.

@@ -26,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) device: Arc<dyn Signer>,
     pub(crate) vault: Mutex<Vault>,
     pub(crate) next_feed: AtomicU32,
+    pub(crate) span: tracing::Span,
 }
 
 impl Shared {

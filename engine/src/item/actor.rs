@@ -198,10 +198,12 @@ impl ItemActor {
     fn checkpoint(&mut self) -> Taken {
         let state = self.state.as_mut().map_err(|error| error.clone())?;
         let taken = snapshot::encode(state);
-        match &taken {
-            Ok(_) => self.gauge.checkpointed(),
-            Err(error) if state.broken().is_some() => self.broke(&error.clone()),
-            Err(_) => {}
+        // One that fails is tried again when as much has come once more.
+        self.gauge.checkpointed();
+        if let Err(error) = &taken
+            && state.broken().is_some()
+        {
+            self.broke(error);
         }
         taken
     }

@@ -104,6 +104,8 @@ pub struct FeedStatus {
     pub own: bool,
     /// Whether it is admitted to the party.
     pub admitted: bool,
+    /// The member in whose name it speaks, if it is admitted.
+    pub owner: Option<PublicKey>,
     /// Blocks stored.
     pub stored: u64,
     /// Blocks covered by a verified head. Blocks are verified before they are stored, so this equals

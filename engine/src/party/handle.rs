@@ -2,6 +2,7 @@
 //!
 //! Invariant: a handle keeps neither the party running nor the directory open.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Weak};
 
@@ -16,7 +17,7 @@ use super::command::{Command, Ingest, Ingested, PartyStatus, Receipt, Write, Wri
 use super::history;
 use super::processor::PartyHandle;
 use super::request::AdmissionRequest;
-use super::transaction::{NewItem, Transaction};
+use super::transaction::{NewItem, PendingWrite, Transaction};
 use crate::feed::{PreparedRange, ReadLimit, read};
 use crate::item::actor::ItemHandle;
 use crate::shared::{self, Shared};
@@ -158,6 +159,22 @@ impl Party {
         let party = self.record(&shared)?.no;
         let found = shared.store.items().ids_with_prefix(party, prefix, limit)?;
         Ok(found.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// The feeds that wrote to an item, and how many messages of each it has. Reads none of them.
+    pub fn authors(&self, id: ItemId) -> Result<Vec<(FeedKey, u64)>, Error> {
+        let shared = self.shared()?;
+        let item = self.record_of(&shared, &id)?.key;
+        let mut authors: BTreeMap<FeedNo, (u64, u64)> = BTreeMap::new();
+        shared.store.items().scan_log(item, 0, &mut |entry| {
+            // A genesis has an entry for the model and one for the metadata.
+            let (next, messages) = authors.entry(entry.feed).or_default();
+            *messages += u64::from(entry.seq >= *next);
+            *next = entry.seq + 1;
+            ControlFlow::Continue(())
+        })?;
+        let named = authors.into_iter();
+        named.map(|(feed, (_, messages))| Ok((history::key(&shared.store, feed)?, messages))).collect()
     }
 
     /// Starts a transaction: operations that are written together or not at all.
@@ -304,11 +321,14 @@ impl Party {
         self.handle.ask(|reply| Command::Credentials { bytes, reply }).await?
     }
 
-    pub(crate) async fn write(
+    /// Sends a write in its order, and leaves waiting for what becomes of it to the caller.
+    pub(crate) async fn submit(
         &self,
         write: impl FnOnce(tokio::sync::oneshot::Sender<Result<Written, Error>>) -> Write,
-    ) -> Result<Written, Error> {
-        self.handle.ask(|reply| Command::Write(write(reply))).await?
+    ) -> Result<PendingWrite, Error> {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        self.handle.send(Command::Write(write(reply))).await?;
+        Ok(PendingWrite { answer })
     }
 
     pub(crate) async fn resident(&self, item: ItemKey, id: ItemId) -> Result<ItemHandle, Error> {

@@ -29,4 +29,4 @@ pub use command::{FeedStatus, Ingested, PartyStatus, Receipt};
 pub use compose::PAYLOAD_BYTES_MAX;
 pub use handle::{ItemInfo, ItemQuery, Party, Quarantined};
 pub use request::{AdmissionRequest, RequestError};
-pub use transaction::{NewItem, Transaction};
+pub use transaction::{NewItem, Pending, Transaction};

@@ -24,6 +24,7 @@ use systole_proto::{Clock, FeedKey, PublicKey, Signer};
 use systole_store::{FeedNo, FeedPosition, PartyRecord};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tracing::{Instrument as _, Span};
 
 use super::admit::Position;
 use super::command::{Command, FeedStatus, PartyStatus};
@@ -32,7 +33,7 @@ use super::residents::{ROUND, Residents};
 use super::state::{Host as _, PartyState, Progress};
 use super::turn::Turn;
 use crate::settings::{
-    CURSORS_BYTES_MAX, PARTY_MAILBOX_COMMANDS, READ_AHEAD_BYTES_MAX, TURN_BLOCKS_MAX, TURN_REQUESTS_MAX,
+    CHECKPOINT_BYTES_WARN, CURSORS_BYTES_MAX, PARTY_MAILBOX_COMMANDS, READ_AHEAD_BYTES_MAX, TURN_BLOCKS_MAX, TURN_REQUESTS_MAX,
 };
 use crate::shared::Shared;
 use crate::telemetry::Telemetry;
@@ -68,6 +69,8 @@ pub(crate) struct PartyProcessor {
     paused: bool,
     commands: u32,
     failed: Option<Error>,
+    /// Inside the engine's span; every batch has one inside this.
+    span: Span,
 }
 
 /// Stored blocks of the feed that is being processed.
@@ -112,7 +115,8 @@ impl Actor for PartyProcessor {
             }
         }
         let residents = Residents::new(shared.clone(), telemetry.clone());
-        tracing::info!(party = %record.key.short(), feeds = state.feeds().count(), "party opened");
+        let span = tracing::info_span!(parent: &shared.span, "party", party = %record.key.short());
+        tracing::info!(parent: &span, feeds = state.feeds().count(), "party opened");
         Ok(Self {
             shared,
             telemetry,
@@ -129,6 +133,7 @@ impl Actor for PartyProcessor {
             paused: false,
             commands: 0,
             failed: None,
+            span,
         })
     }
 
@@ -173,7 +178,7 @@ impl Actor for PartyProcessor {
         let checkpoints = self.residents.close().await;
         self.put_checkpoints(&mut turn, checkpoints);
         self.commit(turn).await;
-        tracing::info!(party = %self.record.key.short(), "party closed");
+        tracing::info!(parent: &self.span, "party closed");
         Ok(())
     }
 }
@@ -320,7 +325,15 @@ impl PartyProcessor {
             self.shared.store.meta().put_party(&mut turn.batch, &self.record);
         }
         let durability = turn.durability();
-        let written = self.shared.writer.commit(std::mem::take(&mut turn.batch), durability).await;
+        let batch = std::mem::take(&mut turn.batch);
+        let span = tracing::debug_span!(
+            parent: &self.span,
+            "batch",
+            messages = told.messages,
+            bytes = batch.bytes(),
+            ?durability
+        );
+        let written = self.shared.writer.commit(batch, durability).instrument(span).await;
         let written = written.map_err(Error::from);
         if let Err(error) = &written {
             self.fail(error.clone());
@@ -366,6 +379,9 @@ impl PartyProcessor {
         checkpoints: Vec<(systole_store::ItemKey, u64, Vec<u8>)>,
     ) {
         for (item, ordinal, bytes) in checkpoints {
+            if bytes.len() > CHECKPOINT_BYTES_WARN {
+                tracing::warn!(parent: &self.span, %item, bytes = bytes.len(), "a large checkpoint");
+            }
             self.shared.store.items().put_checkpoint(&mut turn.batch, item, ordinal, &bytes);
             self.telemetry.live.checkpointed.fetch_add(1, Relaxed);
         }
@@ -384,7 +400,7 @@ impl PartyProcessor {
     }
 
     pub(super) fn fail(&mut self, error: Error) {
-        tracing::error!(party = %self.record.key.short(), %error, "party failed");
+        tracing::error!(parent: &self.span, %error, "party failed");
         self.failed.get_or_insert(error);
     }
 
@@ -442,6 +458,7 @@ impl PartyProcessor {
                 feed: feed.key,
                 own: self.signers.contains_key(&no),
                 admitted: self.state.membership.is_admitted(&feed.key),
+                owner: self.state.membership.author(&feed.key, |_| true).copied(),
                 stored: feed.length,
                 verified: feed.length,
                 processed: feed.processed,

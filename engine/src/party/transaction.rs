@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use systole_models::{Model, ObjectMutation};
 use systole_proto::{FeedKey, ItemId};
 use systole_store::{Durability, ItemKey};
+use tokio::sync::oneshot;
 
 use super::command::{Operation, Receipt, Write, Written};
 use super::effect::LocalBody;
@@ -153,11 +154,27 @@ impl Transaction {
     /// `Rejected` when a model refuses a mutation: then nothing is written. `Invalid` when there is
     /// nothing to write or too much.
     pub async fn commit(self) -> Result<(Receipt, Vec<ItemId>), Error> {
-        let written = self.send().await?;
-        Ok((written.receipt, written.created.into_iter().map(|(_, id)| id).collect()))
+        self.submit().await?.written().await
+    }
+
+    /// Hands all operations over without waiting until they are written. Transactions that one task
+    /// submits are written in that order, those that are ready together under one commit; this is how
+    /// many small ones are written fast.
+    ///
+    /// Waits while too many are on their way. A transaction that was submitted is written whether or
+    /// not anybody waits for it, and one that is refused does not hold back those behind it.
+    ///
+    /// # Errors
+    /// `Invalid` when there is nothing to write or too much. Whatever else is refused, [`Pending`] tells.
+    pub async fn submit(self) -> Result<Pending, Error> {
+        Ok(Pending(self.enqueue().await?))
     }
 
     pub(crate) async fn send(self) -> Result<Written, Error> {
+        self.enqueue().await?.written().await
+    }
+
+    async fn enqueue(self) -> Result<PendingWrite, Error> {
         let Self { party, author: feed, effective_at, durability, operations } = self;
         if operations.is_empty() || operations.len() > TRANSACTION_OPERATIONS_MAX {
             return Err(Error::invalid(format!(
@@ -169,12 +186,40 @@ impl Transaction {
             Some(durability) => durability,
             None => party.durability()?,
         };
-        party.write(|reply| Write { feed, operations, effective_at, durability, reply }).await
+        party.submit(|reply| Write { feed, operations, effective_at, durability, reply }).await
     }
 
     fn with(mut self, operation: Operation) -> Self {
         self.operations.push(operation);
         self
+    }
+}
+
+/// A transaction on its way; see [`Transaction::submit`].
+#[derive(Debug)]
+#[must_use = "only the answer tells whether it was written"]
+pub struct Pending(PendingWrite);
+
+impl Pending {
+    /// Waits until it is written, and tells which items were created, in order.
+    ///
+    /// # Errors
+    /// As of [`Transaction::commit`].
+    pub async fn written(self) -> Result<(Receipt, Vec<ItemId>), Error> {
+        let written = self.0.written().await?;
+        Ok((written.receipt, written.created.into_iter().map(|(_, id)| id).collect()))
+    }
+}
+
+/// A write on its way to the party.
+#[derive(Debug)]
+pub(crate) struct PendingWrite {
+    pub(super) answer: oneshot::Receiver<Result<Written, Error>>,
+}
+
+impl PendingWrite {
+    pub(crate) async fn written(self) -> Result<Written, Error> {
+        self.answer.await.map_err(|_| Error::closed("the party"))?
     }
 }
 

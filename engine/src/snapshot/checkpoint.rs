@@ -4,6 +4,7 @@
 //! over all of it is checked before anything else.
 
 use systole_models::UnknownModel;
+use systole_proto::limits::CHECKPOINT_BYTES_MAX;
 use systole_proto::{ItemCheckpoint, Timeframe};
 
 use crate::item::state::ItemState;
@@ -42,7 +43,12 @@ pub(crate) fn encode(state: &mut ItemState) -> Result<(u64, Vec<u8>), Error> {
         state: model.into(),
         metadata: metadata.into(),
     };
-    Ok((state.ordinal(), checkpoint.encode().to_vec()))
+    let bytes = checkpoint.encode();
+    if bytes.len() > CHECKPOINT_BYTES_MAX {
+        let reason = format!("its checkpoint takes {} bytes, more than can be read", bytes.len());
+        return Err(Error::unavailable(reason));
+    }
+    Ok((state.ordinal(), bytes.to_vec()))
 }
 
 /// Reads what [`encode`] wrote.
