@@ -35,8 +35,8 @@ impl From<Malformed> for String {
 }
 
 fn field<'a>(rest: &mut &'a [u8]) -> Option<(u32, Content<'a>)> {
-    let tag = varint(rest)?;
-    let number = u32::try_from(tag >> 3).ok().filter(|&number| number > 0)?;
+    let tag = u32::try_from(varint(rest)?).ok()?;
+    let number = Some(tag >> 3).filter(|&number| number > 0)?;
     let content = match tag & 7 {
         0 => Content::Varint(varint(rest)?),
         1 => Content::Fixed64(u64::from_le_bytes(*take(rest)?)),
@@ -94,7 +94,16 @@ mod tests {
     fn bytes_that_end_early_or_are_no_protobuf_are_refused() {
         let eleven = [0xff; 11];
         let no_number = [0x02, 0];
-        for bytes in [&[0x12, 5, 1][..], &[0x08], &[0x0b], &eleven, &[0x1d, 1], &no_number] {
+        let number_too_large = [0x80, 0x80, 0x80, 0x80, 0x10, 0];
+        for bytes in [
+            &[0x12, 5, 1][..],
+            &[0x08],
+            &[0x0b],
+            &[0x1d, 1],
+            &eleven,
+            &no_number,
+            &number_too_large,
+        ] {
             assert_eq!(fields(bytes).last(), Some(Err(Malformed)), "{bytes:?}");
         }
     }

@@ -65,17 +65,23 @@ pub(super) fn decode(payload: &[u8]) -> Result<Vec<Operation>, String> {
     Ok(operations)
 }
 
-/// Path and content of an `Operation`. As in protobuf, the last content counts and unknown fields are ignored.
+/// Path and content of an `Operation`. As in protobuf, the last content counts, references that follow each other
+/// are one, and unknown fields are ignored.
 fn read(operation: &[u8]) -> Result<(Path, Option<Value>), String> {
     let mut keys = [""; PATH_DEPTH_MAX];
     let mut depth = 0;
     let mut content = None;
+    let mut reference = None;
     for field in scan::fields(operation) {
-        content = Some(match field? {
+        let value = match field? {
             (1, Field::Bytes(key)) => {
                 let place = keys.get_mut(depth).ok_or(ObjectRejection::PathTooDeep);
                 *place.map_err(|rejection| rejection.to_string())? = text(key)?;
                 depth += 1;
+                continue;
+            }
+            (10, Field::Bytes(parts)) => {
+                reference = Some(read_reference(parts, reference.unwrap_or_default())?);
                 continue;
             }
             (2, Field::Varint(_)) => None,
@@ -86,31 +92,50 @@ fn read(operation: &[u8]) -> Result<(Path, Option<Value>), String> {
             (7, Field::Bytes(content)) => Some(Value::String(text(content)?.to_owned())),
             (8, Field::Bytes(content)) => Some(Value::Bytes(content.to_vec())),
             (9, Field::Varint(millis)) => Some(Value::Timestamp(unzigzag(millis))),
-            (10, Field::Bytes(reference)) => Some(read_reference(reference)?),
             (1..=10, _) => return Err(WRONG_KIND.to_owned()),
             _ => continue,
-        });
+        };
+        content = Some(value);
+        reference = None;
+    }
+    if let Some(parts) = reference {
+        content = Some(Some(parts.value()?));
     }
     let path = Path::join(&keys[..depth]).map_err(|rejection| rejection.to_string())?;
     Ok((path, content.ok_or("an operation of a kind that is not known")?))
 }
 
-fn read_reference(reference: &[u8]) -> Result<Value, String> {
-    let (mut item, mut party) = (&[][..], &[][..]);
-    for field in scan::fields(reference) {
+/// The fields of a `Reference`, not checked yet.
+#[derive(Clone, Copy, Default)]
+struct ReferenceParts<'a> {
+    item: &'a [u8],
+    party: &'a [u8],
+}
+
+fn read_reference<'a>(
+    bytes: &'a [u8],
+    mut parts: ReferenceParts<'a>,
+) -> Result<ReferenceParts<'a>, String> {
+    for field in scan::fields(bytes) {
         match field? {
-            (1, Field::Bytes(bytes)) => item = bytes,
-            (2, Field::Bytes(bytes)) => party = bytes,
+            (1, Field::Bytes(item)) => parts.item = item,
+            (2, Field::Bytes(party)) => parts.party = party,
             (1 | 2, _) => return Err(WRONG_KIND.to_owned()),
             _ => {}
         }
     }
-    let item = ItemId::from_bytes(item).map_err(|error| error.to_string())?;
-    let party = match party {
-        [] => None,
-        bytes => Some(PartyKey::from_bytes(bytes).map_err(|error| error.to_string())?),
-    };
-    Ok(ItemReference { party, item }.into())
+    Ok(parts)
+}
+
+impl ReferenceParts<'_> {
+    fn value(self) -> Result<Value, String> {
+        let item = ItemId::from_bytes(self.item).map_err(|error| error.to_string())?;
+        let party = match self.party {
+            [] => None,
+            bytes => Some(PartyKey::from_bytes(bytes).map_err(|error| error.to_string())?),
+        };
+        Ok(ItemReference { party, item }.into())
+    }
 }
 
 const WRONG_KIND: &str = "a field of another kind than its number says";
@@ -238,6 +263,8 @@ mod tests {
 
     use super::*;
 
+    const CASES: u32 = 20_000;
+
     /// What a protobuf library makes of the same bytes.
     fn decode_by_library(payload: &[u8]) -> Option<Vec<(Vec<String>, Content)>> {
         let mutation = proto::Mutation::decode(payload).ok()?;
@@ -245,8 +272,12 @@ mod tests {
         operations.map(|operation| Some((operation.path, operation.content?))).collect()
     }
 
-    fn bytes_of_operations() -> impl Strategy<Value = Vec<u8>> {
-        let content = prop_oneof![
+    fn contents() -> impl Strategy<Value = Content> {
+        let item = prop_oneof![3 => Just(vec![1; 20]), 1 => Just(Vec::new())];
+        let party = prop_oneof![Just(vec![2; 32]), Just(Vec::new())];
+        let reference = (item, party)
+            .prop_map(|(item, party)| Content::Reference(proto::Reference { item, party }));
+        let other = prop_oneof![
             any::<bool>().prop_map(Content::Delete),
             any::<bool>().prop_map(Content::Null),
             any::<bool>().prop_map(Content::Boolean),
@@ -255,17 +286,31 @@ mod tests {
             ".{0,3}".prop_map(Content::Text),
             proptest::collection::vec(any::<u8>(), 0..3).prop_map(Content::Binary),
             any::<i64>().prop_map(Content::TimestampMillis),
-            any::<bool>().prop_map(|foreign| Content::Reference(proto::Reference {
-                item: vec![1; 20],
-                party: if foreign { vec![2; 32] } else { Vec::new() },
-            })),
         ];
+        prop_oneof![2 => other, 1 => reference]
+    }
+
+    /// Operations with one to three contents, as no object writes them, and some bytes replaced.
+    fn bytes_of_operations() -> impl Strategy<Value = Vec<u8>> {
         let path = proptest::collection::vec("[a-c]{1,2}", 1..3);
-        let operation = (path, content)
-            .prop_map(|(path, content)| proto::Operation { path, content: Some(content) });
+        let contents = proptest::collection::vec(contents(), 1..4);
+        let operation = (path, contents).prop_map(|(path, contents)| {
+            let mut bytes = proto::Operation { path, content: None }.encode_to_vec();
+            for content in contents {
+                let one = proto::Operation { path: Vec::new(), content: Some(content) };
+                bytes.extend(one.encode_to_vec());
+            }
+            bytes
+        });
+        let operations = proptest::collection::vec(operation, 1..4);
         let edits = proptest::collection::vec(any::<(usize, u8)>(), 0..3);
-        (proptest::collection::vec(operation, 1..4), edits).prop_map(|(operations, edits)| {
-            let mut bytes = proto::Mutation { operations }.encode_to_vec();
+        (operations, edits).prop_map(|(operations, edits)| {
+            let mut bytes = Vec::new();
+            for operation in operations {
+                bytes.push(0x0a);
+                prost::encode_length_delimiter(operation.len(), &mut bytes).expect("it grows");
+                bytes.extend(operation);
+            }
             let length = bytes.len();
             edits.into_iter().for_each(|(at, byte)| bytes[at % length] = byte);
             bytes
@@ -273,7 +318,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(5_000))]
+        #![proptest_config(ProptestConfig::with_cases(CASES))]
 
         #[test]
         fn bytes_are_read_as_a_protobuf_library_reads_them(bytes in bytes_of_operations()) {
