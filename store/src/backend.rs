@@ -4,6 +4,7 @@
 
 pub(crate) mod faulty;
 pub(crate) mod memory;
+pub(crate) mod overlay;
 pub(crate) mod rocks;
 
 use std::ops::ControlFlow;

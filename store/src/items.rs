@@ -22,7 +22,7 @@ use crate::batch::Batch;
 use crate::error::Error;
 use crate::family::Family;
 use crate::keys::{self, Kind, Range};
-use crate::numbers::{ItemKey, PartyNo};
+use crate::numbers::{FeedNo, ItemKey, PartyNo};
 use crate::record::{Decoder, Encoder, Malformed};
 use crate::store::Store;
 
@@ -87,6 +87,34 @@ impl<'a> ItemStore<'a> {
             record.map_err(Error::malformed(Family::Item, key))
         });
         records.collect()
+    }
+
+    /// Visits the local names of the items that begin in a feed, in order, without reading their
+    /// records.
+    pub fn scan_keys(
+        &self,
+        feed: FeedNo,
+        visit: &mut dyn FnMut(ItemKey) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let range = Range::prefix(&keys::per_feed(Kind::Item, feed));
+        let decode = |key: &[u8], _: &[u8]| keys::last_item(key).ok_or(Malformed("short key"));
+        self.store.visit(Family::Item, &range, decode, visit)
+    }
+
+    /// Whether the indexes by id, model and parent name the item as its record says.
+    pub fn is_indexed(&self, item: &ItemRecord) -> Result<bool, Error> {
+        let ItemRecord { key, party, id, model, parent, .. } = item;
+        let by_model = keys::item_by_model(*party, model, *key);
+        let by_parent = keys::item_by_parent(*party, *parent, *key);
+        let found = self.store.backend().multi_get(Family::Item, &[&by_model, &by_parent])?;
+        Ok(found.iter().all(Option::is_some) && self.key_of(*party, id)? == Some(*key))
+    }
+
+    /// How many entries the indexes by id, model and parent have for the party.
+    pub fn index_counts(&self, party: PartyNo) -> Result<[u64; 3], Error> {
+        let count =
+            |kind| self.store.count(Family::Item, &Range::prefix(&keys::per_party(kind, party)));
+        Ok([count(Kind::ItemById)?, count(Kind::ItemByModel)?, count(Kind::ItemByParent)?])
     }
 
     /// The local name of the item with this id.

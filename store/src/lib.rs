@@ -54,6 +54,7 @@ mod vault;
 
 pub use backend::faulty::{Call, Fault, Faulty};
 pub use backend::memory::Memory;
+pub use backend::overlay::Overlay;
 pub use backend::rocks::Rocks;
 pub use backend::{Backend, Visit};
 pub use batch::{Batch, Operation};

@@ -6,11 +6,13 @@
 //!   store is opened again.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::backend::Backend;
 use crate::backend::memory::Memory;
+use crate::backend::overlay::Overlay;
 use crate::backend::rocks::Rocks;
 use crate::batch::Batch;
 use crate::directory::{self, Content, FORMAT};
@@ -99,6 +101,24 @@ impl Store {
     /// A store in memory.
     pub fn memory() -> Self {
         Self::with_backend(Arc::new(Memory::new())).expect("memory never fails and starts empty")
+    }
+
+    /// The same data for somebody who wants to try changes: what is committed to the copy stays in
+    /// memory and changes nothing here. As long as there is a copy, the directory is held.
+    pub fn scratch(&self) -> Self {
+        Self::on(Arc::new(Overlay::new(Arc::clone(&self.inner.backend))), false)
+    }
+
+    /// Reads every key and value of a family and returns how many there are: RocksDB checks the
+    /// checksum of all that it reads, so an error tells of damage on disk.
+    pub fn read_all(&self, family: Family) -> Result<u64, Error> {
+        let mut count = 0;
+        // No kind byte is 0xff.
+        self.backend().scan(family, &[], &[u8::MAX], &mut |_, _| {
+            count += 1;
+            ControlFlow::Continue(())
+        })?;
+        Ok(count)
     }
 
     /// Writes a batch: all of it or nothing. A failure poisons the store.

@@ -20,15 +20,18 @@ impl FeedStore<'_> {
         });
     }
 
+    /// The feed that `feed` calls by `alias`, which is not 0.
+    pub fn alias(&self, feed: FeedNo, alias: u32) -> Result<Option<FeedNo>, Error> {
+        self.store.value(Family::Feed, &keys::alias(feed, alias), |value| target(&value))
+    }
+
     /// What the feed's aliases stand for: the feed at index `n` has alias `n`, the feed itself alias 0.
     pub fn aliases(&self, feed: FeedNo) -> Result<Vec<FeedNo>, Error> {
         let prefix = keys::per_feed(Kind::Alias, feed);
         let range = Range::prefix(&prefix);
         let stored = self.store.list(Family::Feed, &range, usize::MAX, |key, value| {
             let alias = keys::last_u32(key).ok_or(Malformed("short key"))?;
-            let mut decoder = Decoder::new(value, VERSION)?;
-            let target = FeedNo(decoder.number_u32()?);
-            decoder.finish().map(|()| (alias, target))
+            Ok((alias, target(value)?))
         })?;
         let mut aliases = Vec::with_capacity(1 + stored.len());
         aliases.push(feed);
@@ -41,4 +44,10 @@ impl FeedStore<'_> {
         }
         Ok(aliases)
     }
+}
+
+fn target(value: &[u8]) -> Result<FeedNo, Malformed> {
+    let mut decoder = Decoder::new(value, VERSION)?;
+    let target = FeedNo(decoder.number_u32()?);
+    decoder.finish().map(|()| target)
 }

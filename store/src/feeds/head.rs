@@ -36,6 +36,21 @@ impl FeedStore<'_> {
         self.store.value(Family::Feed, &keys::head(feed, length), signed_head)
     }
 
+    /// Visits every kept head of a feed, shortest first, with the length that it is kept under; one
+    /// that cannot be read is told as an error and does not end the scan.
+    pub fn scan_heads(
+        &self,
+        feed: FeedNo,
+        visit: &mut dyn FnMut(u64, Result<SignedHead, Error>) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let decode = |key: &[u8], value: &[u8]| {
+            let head = signed_head(Bytes::copy_from_slice(value));
+            Ok((seq_of(key)?, head.map_err(Error::malformed(Family::Feed, key))))
+        };
+        let range = Range::prefix(&keys::per_feed(Kind::Head, feed));
+        self.store.visit(Family::Feed, &range, decode, &mut |(length, head)| visit(length, head))
+    }
+
     /// The shortest head of at least `length` blocks, and its length: a kept one, else the latest.
     pub fn head_at_or_after(
         &self,

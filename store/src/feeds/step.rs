@@ -9,7 +9,7 @@ use crate::batch::Batch;
 use crate::error::Error;
 use crate::family::Family;
 use crate::feeds::{FeedStore, seq_of};
-use crate::keys::{self, Range};
+use crate::keys::{self, Kind, Range};
 use crate::numbers::FeedNo;
 use crate::record::{Decoder, Encoder, Malformed};
 
@@ -37,6 +37,17 @@ impl FeedStore<'_> {
     /// Stores the step of block `step.seq`.
     pub fn put_step(&self, batch: &mut Batch, feed: FeedNo, step: &CausalStep) {
         batch.put_with(Family::Feed, &keys::step(feed, step.seq), |out| encode(out, step));
+    }
+
+    /// The step of block `seq` itself, if it has one.
+    pub fn step(&self, feed: FeedNo, seq: u64) -> Result<Option<CausalStep>, Error> {
+        let key = keys::step(feed, seq);
+        self.store.value(Family::Feed, &key, |value| decode(&key, &value))
+    }
+
+    /// Number of the feed's steps.
+    pub fn step_count(&self, feed: FeedNo) -> Result<u64, Error> {
+        self.store.count(Family::Feed, &Range::prefix(&keys::per_feed(Kind::Step, feed)))
     }
 
     /// The step that tells the timeframe of block `seq`: the nearest at or before it.

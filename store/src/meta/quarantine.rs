@@ -43,6 +43,17 @@ impl MetaStore<'_> {
         });
     }
 
+    /// Why message `seq` of `feed` is set aside, if it is.
+    pub fn quarantine(
+        &self,
+        party: PartyNo,
+        feed: FeedNo,
+        seq: u64,
+    ) -> Result<Option<QuarantineRecord>, Error> {
+        let key = keys::quarantine(party, feed, seq);
+        self.store.value(Family::Meta, &key, |value| decode(&key, &value))
+    }
+
     /// Up to `count_max` messages of the party that are set aside, those behind `after`.
     pub fn quarantined(
         &self,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use systole_store::{
-    Backend, Batch, Error, Family, Faulty, Memory, Operation, Rocks, Visit, testing,
+    Backend, Batch, Error, Family, Faulty, Memory, Operation, Overlay, Rocks, Visit, testing,
 };
 
 use crate::support::{options, scratch};
@@ -32,6 +32,55 @@ fn rocksdb_keeps_the_contract() {
 #[test]
 fn a_faulty_backend_without_faults_keeps_the_contract() {
     testing::check_backend(|| Arc::new(Faulty::new(Arc::new(Memory::new()))));
+}
+
+#[test]
+fn an_overlay_keeps_the_contract() {
+    testing::check_backend(|| Arc::new(Overlay::new(Arc::new(Memory::new()))));
+}
+
+#[test]
+fn an_overlay_shows_both_sides_as_one_and_leaves_the_lower_alone() {
+    let below = Arc::new(Memory::new());
+    let family = Family::Item;
+    let put = |backend: &dyn Backend, key: &[u8], value: &[u8]| {
+        let mut batch = Batch::new();
+        testing::put(&mut batch, family, key, value);
+        backend.write(&batch).unwrap();
+    };
+    for key in [b"b", b"d", b"f", b"h"] {
+        put(&*below, key, b"below");
+    }
+    let overlay = Overlay::new(below.clone());
+    for key in [b"a", b"d", b"e", b"i"] {
+        put(&overlay, key, b"here");
+    }
+    let mut batch = Batch::new();
+    testing::delete_range(&mut batch, family, b"e", b"g");
+    overlay.write(&batch).unwrap();
+
+    let scanned = |back: bool| {
+        let mut seen = Vec::new();
+        let visit = &mut |key: &[u8], value: &[u8]| {
+            seen.push((key[0], value[0]));
+            std::ops::ControlFlow::Continue(())
+        };
+        let (from, to) = (b"a".as_slice(), b"z".as_slice());
+        if back {
+            overlay.scan_back(family, from, to, visit).unwrap();
+        } else {
+            overlay.scan(family, from, to, visit).unwrap();
+        }
+        seen
+    };
+    let mut expected = vec![(b'a', b'h'), (b'b', b'b'), (b'd', b'h'), (b'h', b'b'), (b'i', b'h')];
+    assert_eq!(scanned(false), expected);
+    expected.reverse();
+    assert_eq!(scanned(true), expected);
+    let values = overlay.multi_get(family, &[b"b", b"d", b"f"]).unwrap();
+    assert_eq!(values, [Some(Bytes::from("below")), Some(Bytes::from("here")), None]);
+    assert_eq!(overlay.get(family, b"f").unwrap(), None);
+    assert_eq!(below.get(family, b"f").unwrap(), Some(Bytes::from("below")));
 }
 
 #[test]

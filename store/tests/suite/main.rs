@@ -10,6 +10,7 @@ mod directory;
 mod durability;
 mod feeds;
 mod format;
+mod inspection;
 mod items;
 mod log;
 mod meta;
