@@ -204,7 +204,8 @@ mod tests {
 
     #[test]
     fn a_chain_of_feeds_needs_one_link() {
-        let tips = (1..=50).map(|n| Tip { feed: FeedNo(n), length: 1, lamport: u64::from(n) }).collect();
+        let tips =
+            (1..=50).map(|n| Tip { feed: FeedNo(n), length: 1, lamport: u64::from(n) }).collect();
         let mut asked = 0;
         let kept = frontier::<()>(tips, |tip| {
             asked += 1;

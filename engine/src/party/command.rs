@@ -146,14 +146,24 @@ pub(crate) enum Command {
     Write(Write),
     Ingest(Ingest),
     /// Bring an item into memory and give a way to it.
-    Item { item: ItemKey, id: ItemId, reply: oneshot::Sender<Result<ItemHandle, Error>> },
+    Item {
+        item: ItemKey,
+        id: ItemId,
+        reply: oneshot::Sender<Result<ItemHandle, Error>>,
+    },
     Status(oneshot::Sender<Result<PartyStatus, Error>>),
     /// Stop or resume processing.
     Pause(bool, oneshot::Sender<()>),
     /// Add a feed of this device that signs with `signer`, and write its admission.
-    AddFeed { signer: Arc<dyn Signer>, reply: oneshot::Sender<Result<FeedKey, Error>> },
+    AddFeed {
+        signer: Arc<dyn Signer>,
+        reply: oneshot::Sender<Result<FeedKey, Error>>,
+    },
     /// Everything that can be processed is, once this is answered.
     Settle(oneshot::Sender<()>),
     /// Write encoded credentials.
-    Credentials { bytes: Vec<Bytes>, reply: oneshot::Sender<Result<Written, Error>> },
+    Credentials {
+        bytes: Vec<Bytes>,
+        reply: oneshot::Sender<Result<Written, Error>>,
+    },
 }

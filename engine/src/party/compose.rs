@@ -39,9 +39,10 @@ impl PartyState {
         let (key, seq) = (state.key, state.processed);
         assert_eq!(seq, state.length, "own blocks are processed when they are written");
         let own = self.own_causal(host, feed, seq)?;
-        let tips = self.feeds.iter().filter(|(no, other)| {
-            **no != feed && other.processed > own.past.length(**no)
-        });
+        let tips = self
+            .feeds
+            .iter()
+            .filter(|(no, other)| **no != feed && other.processed > own.past.length(**no));
         let tips: Vec<Tip> = tips
             .map(|(no, other)| Tip { feed: *no, length: other.processed, lamport: other.lamport })
             .collect();

@@ -33,7 +33,10 @@ impl PartyState {
         let own = self.feeds[&feed].key;
         let cursor = self.cursor(host, feed)?;
         if cursor.aliases.len() + block.keys.len() > limits::ALIASES_MAX as usize {
-            return Ok(Err(Quarantined::new("aliases", format!("names more than {} feeds", limits::ALIASES_MAX))));
+            return Ok(Err(Quarantined::new(
+                "aliases",
+                format!("names more than {} feeds", limits::ALIASES_MAX),
+            )));
         }
         let mut named = Vec::with_capacity(block.keys.len());
         for key in &block.keys {
@@ -79,7 +82,12 @@ impl PartyState {
         }
     }
 
-    fn aliased(&self, feed: FeedNo, alias: u32, learning: &[FeedNo]) -> Result<FeedNo, Quarantined> {
+    fn aliased(
+        &self,
+        feed: FeedNo,
+        alias: u32,
+        learning: &[FeedNo],
+    ) -> Result<FeedNo, Quarantined> {
         let Some(index) = alias.checked_sub(1) else { return Ok(feed) };
         let known = self.feeds[&feed].cursor.as_ref().map_or(&[][..], |cursor| &cursor.aliases);
         let index = index as usize;
@@ -157,7 +165,7 @@ impl PartyState {
                 for admitted in accepted {
                     self.take_in(&admitted, effects);
                 }
-                self.release_held();
+                self.order.release_held();
                 Ok(())
             }
             Verdict::Known => Ok(()),

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use systole_models::Model;
+use systole_models::{Model, Object};
 use systole_proto::{
     Claim, Credential, Ed25519Signer, FeedKey, ItemId, PartyKey, PublicKey, Range, Signer,
 };
@@ -161,6 +161,16 @@ impl Party {
         Ok(found.into_iter().map(|(id, _)| id).collect())
     }
 
+    /// Runs `look` on an item's metadata, whatever its type.
+    pub async fn view_metadata<R: Send + 'static>(
+        &self,
+        id: ItemId,
+        look: impl FnOnce(&Object) -> R + Send + 'static,
+    ) -> Result<R, Error> {
+        let key = self.key_of(&id)?;
+        Item::<Object>::new(self.clone(), key, id).view_metadata(look).await
+    }
+
     /// The feeds that wrote to an item, and how many messages of each it has. Reads none of them.
     pub fn authors(&self, id: ItemId) -> Result<Vec<(FeedKey, u64)>, Error> {
         let shared = self.shared()?;
@@ -174,7 +184,9 @@ impl Party {
             ControlFlow::Continue(())
         })?;
         let named = authors.into_iter();
-        named.map(|(feed, (_, messages))| Ok((history::key(&shared.store, feed)?, messages))).collect()
+        named
+            .map(|(feed, (_, messages))| Ok((history::key(&shared.store, feed)?, messages)))
+            .collect()
     }
 
     /// Starts a transaction: operations that are written together or not at all.
@@ -366,6 +378,11 @@ impl Party {
 
     pub(crate) fn durability(&self) -> Result<Durability, Error> {
         Ok(self.shared()?.settings.durability)
+    }
+
+    /// The key of an item that is named by its id.
+    fn key_of(&self, id: &ItemId) -> Result<ItemKey, Error> {
+        Ok(self.record_of(&*self.shared()?, id)?.key)
     }
 
     fn record(&self, shared: &Shared) -> Result<PartyRecord, Error> {

@@ -32,8 +32,9 @@ pub(crate) fn step(store: &Store, feed: FeedNo, seq: u64) -> Result<Option<(Step
     })?;
     let Some(newest) = newest_first.first() else { return Ok(None) };
     let depth = newest.depth;
-    let step = Step::rebuild(&newest_first)
-        .ok_or_else(|| Error::corrupt(format!("the causal steps of {feed} before {seq} lack a start")))?;
+    let step = Step::rebuild(&newest_first).ok_or_else(|| {
+        Error::corrupt(format!("the causal steps of {feed} before {seq} lack a start"))
+    })?;
     Ok(Some((step, depth)))
 }
 

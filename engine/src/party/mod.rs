@@ -1,20 +1,23 @@
 //! A party: a shared data set of many feeds. Blocks come in, are admitted, ordered and
 //! demultiplexed to items.
 //!
-//! The rules are pure: [`admit`] (who belongs), [`causal`] (what a block has seen), [`state`] (what
-//! may be processed when), [`demux`] (what a block does), [`compose`] (own blocks). [`processor`] is
-//! the actor around them, with [`writing`], [`turn`], [`host`] and [`residents`].
+//! The rules are pure: [`admit`] (who belongs), [`causal`] (what a block has seen), [`order`] (whose
+//! turn it is), [`state`] (what may be processed when), [`demux`] (what a block does), [`moves`]
+//! (where items lie), [`compose`] (own blocks). [`processor`] is the actor around them, with
+//! [`writing`], [`turn`], [`host`] and [`residents`].
 
 pub(crate) mod admit;
 pub(crate) mod causal;
 pub(crate) mod command;
 mod compose;
+mod cursor;
 mod demux;
 pub(crate) mod effect;
 mod handle;
 pub(crate) mod history;
 mod host;
 mod moves;
+mod order;
 pub(crate) mod processor;
 pub(crate) mod request;
 mod residents;

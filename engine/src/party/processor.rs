@@ -33,7 +33,8 @@ use super::residents::{ROUND, Residents};
 use super::state::{Host as _, PartyState, Progress};
 use super::turn::Turn;
 use crate::settings::{
-    CHECKPOINT_BYTES_WARN, CURSORS_BYTES_MAX, PARTY_MAILBOX_COMMANDS, READ_AHEAD_BYTES_MAX, TURN_BLOCKS_MAX, TURN_REQUESTS_MAX,
+    CHECKPOINT_BYTES_WARN, CURSORS_BYTES_MAX, PARTY_MAILBOX_COMMANDS, READ_AHEAD_BYTES_MAX,
+    TURN_BLOCKS_MAX, TURN_REQUESTS_MAX,
 };
 use crate::shared::Shared;
 use crate::telemetry::Telemetry;
@@ -356,7 +357,11 @@ impl PartyProcessor {
         }
     }
 
-    async fn deliver(&mut self, item: systole_store::ItemKey, batch: Vec<crate::item::state::Incoming>) {
+    async fn deliver(
+        &mut self,
+        item: systole_store::ItemKey,
+        batch: Vec<crate::item::state::Incoming>,
+    ) {
         if let Some(resident) = self.residents.get(item) {
             if let Err(error) = resident.deliver(batch).await {
                 // It reads its log when it is loaded again.
@@ -368,7 +373,9 @@ impl PartyProcessor {
             batch.iter().fold((0, 0), |sum, next| (sum.0 + 1, sum.1 + next.payload.len() as u64));
         match self.host.item(item) {
             Ok(Some(record)) => self.residents.missed(item, record.id, messages, bytes),
-            Ok(None) => tracing::error!(%item, "a message was processed for an item without a record"),
+            Ok(None) => {
+                tracing::error!(%item, "a message was processed for an item without a record")
+            }
             Err(error) => self.fail(error),
         }
     }
@@ -447,7 +454,8 @@ impl PartyProcessor {
             return Err(error.clone());
         }
         let mut feeds = Vec::new();
-        let states: Vec<_> = self.state.feeds().map(|(no, feed)| (no, feed.waits_for)).collect();
+        let states: Vec<_> =
+            self.state.feeds().map(|(no, _)| (no, self.state.waits_for(no))).collect();
         for (no, waits_for) in states {
             let waits_for = match waits_for {
                 None => None,
@@ -488,14 +496,17 @@ impl PartyProcessor {
 /// An active party's actor as the engine holds it.
 pub(crate) struct Running {
     handle: PartyHandle,
-    task: JoinHandle<Result<(PartyProcessor, kameo::error::ActorStopReason), kameo::error::PanicError>>,
+    task: JoinHandle<
+        Result<(PartyProcessor, kameo::error::ActorStopReason), kameo::error::PanicError>,
+    >,
 }
 
 impl Running {
     /// Starts the actor and waits until it has read where the party stands.
     pub(crate) async fn start(args: Args) -> Result<Self, Error> {
         let telemetry = args.telemetry.clone();
-        let prepared = PreparedActor::<PartyProcessor>::new(mailbox::bounded(PARTY_MAILBOX_COMMANDS));
+        let prepared =
+            PreparedActor::<PartyProcessor>::new(mailbox::bounded(PARTY_MAILBOX_COMMANDS));
         let actor = prepared.actor_ref().clone();
         let task = prepared.spawn(args);
         let started = actor.wait_for_startup_result().await;

@@ -15,6 +15,7 @@ use systole_store::ItemKey;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use crate::Error;
 use crate::item::actor::{Args, Command, Resident, Taken};
 use crate::item::gauge::Gauge;
 use crate::item::state::ItemState;
@@ -22,7 +23,6 @@ use crate::settings::{ACTOR_BYTES, BACKGROUND_CHECKPOINTS_MAX};
 use crate::shared::Shared;
 use crate::snapshot::Loader;
 use crate::telemetry::Telemetry;
-use crate::Error;
 
 /// How often residency is looked at while nothing else happens.
 pub(crate) const ROUND: std::time::Duration = std::time::Duration::from_secs(1);
@@ -85,7 +85,12 @@ impl Residents {
     }
 
     /// The item, brought into memory if it is not there; `state` where it is already known.
-    pub(crate) fn bring(&mut self, key: ItemKey, id: ItemId, state: Option<ItemState>) -> &Resident {
+    pub(crate) fn bring(
+        &mut self,
+        key: ItemKey,
+        id: ItemId,
+        state: Option<ItemState>,
+    ) -> &Resident {
         let tick = self.telemetry.tick();
         self.cold.pop(&key);
         let entry = self.items.entry(key).or_insert_with(|| {

@@ -19,7 +19,9 @@ use systole_store::{FeedNo, FeedPosition, ItemKey, ItemRecord, PartyNo};
 
 use super::admit::{Membership, Position, Verdict};
 use super::causal::{Causal, Past, STEP_FULL_EVERY, Step};
+use super::cursor::Cursor;
 use super::effect::{Effect, Quarantined};
+use super::order::Order;
 use crate::{Error, Event};
 
 /// How many commits lie between two looks for cold cursors.
@@ -41,27 +43,6 @@ pub(crate) trait Host {
     fn item(&mut self, key: ItemKey) -> Result<Option<Arc<ItemRecord>>, Error>;
 }
 
-/// What a feed names and where its past last grew: loaded when first needed, dropped when cold.
-#[derive(Debug)]
-pub(super) struct Cursor {
-    /// Alias 1 is element 0.
-    pub(super) aliases: Vec<FeedNo>,
-    pub(super) alias_of: BTreeMap<FeedNo, u32>,
-    /// Steps since the last commit, and the one before them. Oldest first.
-    pub(super) steps: Vec<Step>,
-    /// Delta steps since the last full one.
-    pub(super) depth: u8,
-    /// When it was last used, for dropping the coldest.
-    pub(super) used: u64,
-}
-
-impl Cursor {
-    pub(super) fn memory_bytes(&self) -> usize {
-        self.aliases.len() * 64
-            + self.steps.iter().map(|step| step.past.memory_bytes()).sum::<usize>()
-    }
-}
-
 /// One feed as the party sees it.
 #[derive(Debug)]
 pub(crate) struct Feed {
@@ -78,8 +59,6 @@ pub(crate) struct Feed {
     pub(crate) halted: Option<String>,
     /// A block of it was found to speak for a member, and so do all after it.
     pub(super) speaks: bool,
-    /// What its next block waits for.
-    pub(crate) waits_for: Option<(FeedNo, u64)>,
     pub(super) cursor: Option<Cursor>,
 }
 
@@ -106,12 +85,8 @@ pub(crate) struct PartyState {
     pub(super) number: PartyNo,
     pub(super) feeds: BTreeMap<FeedNo, Feed>,
     pub(super) numbers: BTreeMap<FeedKey, FeedNo>,
-    /// Feeds whose next block may be processable.
-    ready: BTreeSet<FeedNo>,
-    /// Feeds that are held until another credential counts.
-    held: BTreeSet<FeedNo>,
-    /// Dependency → length → feeds that wait for it.
-    waiters: BTreeMap<FeedNo, BTreeMap<u64, Vec<FeedNo>>>,
+    /// Whose turn it is.
+    pub(super) order: Order,
     /// Feeds whose position is not yet stored.
     dirty: BTreeSet<FeedNo>,
     /// Feeds whose position went into the batch that is being written.
@@ -134,9 +109,7 @@ impl PartyState {
             number,
             feeds: BTreeMap::new(),
             numbers: BTreeMap::new(),
-            ready: BTreeSet::new(),
-            held: BTreeSet::new(),
-            waiters: BTreeMap::new(),
+            order: Order::default(),
             dirty: BTreeSet::new(),
             writing: Vec::new(),
             fresh: BTreeMap::new(),
@@ -152,7 +125,7 @@ impl PartyState {
             return;
         }
         if position.processed < position.length {
-            self.ready.insert(no);
+            self.order.offer(no);
         }
         self.numbers.insert(key, no);
         let feed = Feed {
@@ -163,7 +136,6 @@ impl PartyState {
             stamp: position.stamp,
             halted: position.halted,
             speaks: false,
-            waits_for: None,
             cursor: None,
         };
         self.feeds.insert(no, feed);
@@ -175,9 +147,7 @@ impl PartyState {
         assert!(length >= state.length, "a feed never gets shorter");
         state.length = length;
         self.dirty.insert(feed);
-        if state.waits_for.is_none() {
-            self.ready.insert(feed);
-        }
+        self.order.offer(feed);
     }
 
     /// Stops processing of a feed for good.
@@ -185,15 +155,12 @@ impl PartyState {
         let state = self.feeds.get_mut(&feed).expect("only a known feed is halted");
         state.halted.get_or_insert(reason);
         self.dirty.insert(feed);
-        self.ready.remove(&feed);
+        self.order.withdraw(feed);
     }
 
     /// The next feed, after `last`, whose next block may be processable: every feed gets its turn.
     pub(crate) fn next_ready(&self, last: Option<FeedNo>) -> Option<FeedNo> {
-        let after = last.and_then(|last| {
-            self.ready.range((std::ops::Bound::Excluded(last), std::ops::Bound::Unbounded)).next()
-        });
-        after.or_else(|| self.ready.first()).copied()
+        self.order.next_after(last)
     }
 
     /// Processes the next block of `feed`, whose bytes are `bytes`, into `effects`.
@@ -207,13 +174,13 @@ impl PartyState {
         let state = &self.feeds[&feed];
         assert!(state.processed < state.length, "only stored blocks are processed");
         if state.halted.is_some() {
-            self.ready.remove(&feed);
+            self.order.withdraw(feed);
             return Ok(Progress::Halted);
         }
         let seq = state.processed;
         let block = Block::decode(bytes);
         if !self.membership.is_admitted(&state.key) && !self.may_introduce_itself(seq, &block) {
-            self.ready.remove(&feed);
+            self.order.withdraw(feed);
             return Ok(Progress::NotAdmitted);
         }
         let block = match block {
@@ -252,7 +219,7 @@ impl PartyState {
         for ((target, length), link) in targets.iter().zip(&block.links) {
             let known = self.feeds.get(target).map_or(0, |state| state.processed);
             if known < *length {
-                self.wait(feed, *target, *length);
+                self.order.wait(feed, *target, *length);
                 return Ok(Progress::Waits { feed: *target, length: *length });
             }
             if !own && host.root(*target, *length)? != link.root {
@@ -261,7 +228,8 @@ impl PartyState {
                     self.feeds[target].key.short()
                 );
                 self.halt(feed, reason.clone());
-                effects.push(Effect::Event(Event::FeedHalted { feed: self.feeds[&feed].key, reason }));
+                effects
+                    .push(Effect::Event(Event::FeedHalted { feed: self.feeds[&feed].key, reason }));
                 return Ok(Progress::Halted);
             }
         }
@@ -273,8 +241,7 @@ impl PartyState {
             _ => None,
         };
         if let Some(Verdict::Held { .. }) = verdict {
-            self.ready.remove(&feed);
-            self.held.insert(feed);
+            self.order.hold(feed);
             return Ok(Progress::Held);
         }
         self.learn(feed, &aliases, effects);
@@ -397,71 +364,19 @@ impl PartyState {
         }
         self.dirty.insert(feed);
         if state.processed >= state.length {
-            self.ready.remove(&feed);
+            self.order.withdraw(feed);
         }
-        self.wake(feed, seq + 1);
-    }
-
-    fn wait(&mut self, feed: FeedNo, target: FeedNo, length: u64) {
-        self.ready.remove(&feed);
-        let state = self.feeds.get_mut(&feed).expect("the feed is being processed");
-        assert!(state.waits_for.is_none(), "a waiting feed is not processed");
-        state.waits_for = Some((target, length));
-        self.waiters.entry(target).or_default().entry(length).or_default().push(feed);
-    }
-
-    fn wake(&mut self, feed: FeedNo, processed: u64) {
-        let Some(waiting) = self.waiters.get_mut(&feed) else { return };
-        let still = waiting.split_off(&(processed + 1));
-        let woken = std::mem::replace(waiting, still);
-        if waiting.is_empty() {
-            self.waiters.remove(&feed);
-        }
-        for waiter in woken.into_values().flatten() {
-            let state = self.feeds.get_mut(&waiter).expect("only known feeds wait");
-            state.waits_for = None;
-            self.ready.insert(waiter);
-        }
-    }
-
-    /// Another credential counts: what was held is tried again.
-    pub(super) fn release_held(&mut self) {
-        self.ready.append(&mut self.held);
+        self.order.reached(feed, seq + 1);
     }
 
     /// Makes an admitted feed's stored blocks processable.
     pub(super) fn admitted(&mut self, key: &FeedKey) {
         if let Some(no) = self.numbers.get(key) {
             let state = &self.feeds[no];
-            if state.processed < state.length && state.waits_for.is_none() {
-                self.ready.insert(*no);
+            if state.processed < state.length {
+                self.order.offer(*no);
             }
         }
-    }
-
-    /// The feed's cursor, loaded if it is not in memory.
-    pub(super) fn cursor(
-        &mut self,
-        host: &mut dyn Host,
-        feed: FeedNo,
-    ) -> Result<&mut Cursor, Error> {
-        let state = self.feeds.get_mut(&feed).expect("only known feeds have cursors");
-        if state.cursor.is_none() {
-            let aliases = host.aliases(feed)?;
-            let last = state.processed.checked_sub(1);
-            let step = match last {
-                Some(last) => host.step(feed, last)?,
-                None => None,
-            };
-            let (steps, depth) = match step {
-                Some((step, depth)) => (vec![step], depth),
-                None => (Vec::new(), 0),
-            };
-            let alias_of =
-                aliases.iter().enumerate().map(|(n, target)| (*target, n as u32 + 1)).collect();
-            state.cursor = Some(Cursor { aliases, alias_of, steps, depth, used: self.ticks });
-        }
-        Ok(state.cursor.as_mut().expect("just loaded"))
     }
 
     /// The positions that changed since this was last asked; they belong into the same batch as the
@@ -488,26 +403,9 @@ impl PartyState {
         }
     }
 
-    fn drop_cold_cursors(&mut self, cursors_bytes_max: usize) {
-        let mut sizes: Vec<_> = self
-            .feeds
-            .iter()
-            .filter_map(|(no, feed)| {
-                feed.cursor.as_ref().map(|cursor| (cursor.used, *no, cursor.memory_bytes()))
-            })
-            .collect();
-        let mut total: usize = sizes.iter().map(|size| size.2).sum();
-        if total <= cursors_bytes_max {
-            return;
-        }
-        sizes.sort_unstable();
-        for (_, no, bytes) in sizes {
-            if total <= cursors_bytes_max / 2 {
-                break;
-            }
-            self.feeds.get_mut(&no).expect("listed above").cursor = None;
-            total -= bytes;
-        }
+    /// The feed and length that the next block of `feed` waits for.
+    pub(crate) fn waits_for(&self, feed: FeedNo) -> Option<(FeedNo, u64)> {
+        self.order.waits_for(feed)
     }
 
     /// The local number of a feed of this party.

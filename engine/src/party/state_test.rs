@@ -152,7 +152,11 @@ impl Replica {
                 Effect::Alias { feed, alias, target } => {
                     let aliases = self.host.aliases.entry(feed).or_default();
                     aliases.push(target);
-                    assert_eq!(aliases.len(), alias as usize, "names are learned once and in order");
+                    assert_eq!(
+                        aliases.len(),
+                        alias as usize,
+                        "names are learned once and in order"
+                    );
                 }
                 Effect::Item { record, .. } => {
                     self.host.items.insert(record.key, record);
@@ -160,12 +164,12 @@ impl Replica {
                 Effect::Message { item, entry, key, past, .. } => {
                     let id = self.host.items[&item].id;
                     let past = past.entries().iter();
-                    let past = past.map(|(feed, length)| (self.host.keys[feed.0 as usize], *length));
+                    let past =
+                        past.map(|(feed, length)| (self.host.keys[feed.0 as usize], *length));
                     let mut past: Vec<_> = past.collect();
                     past.sort_unstable();
-                    let known = self
-                        .seen
-                        .insert((key, entry.seq), (id, entry.lamport, past, entry.label));
+                    let known =
+                        self.seen.insert((key, entry.seq), (id, entry.lamport, past, entry.label));
                     assert!(known.is_none(), "a message is processed once");
                     self.order.push((key, entry.seq));
                 }
@@ -266,11 +270,19 @@ impl World {
         let mut replica = Replica::new(self.party);
         let mut sent: BTreeMap<FeedKey, usize> = BTreeMap::new();
         let mut turn = order.iter().cycle();
-        while self.feeds.iter().any(|feed| sent.get(feed).copied().unwrap_or(0) < self.log[feed].len()) {
+        while self
+            .feeds
+            .iter()
+            .any(|feed| sent.get(feed).copied().unwrap_or(0) < self.log[feed].len())
+        {
             let pick = turn.next().copied().unwrap_or(0);
             let feed = self.feeds[pick % self.feeds.len()];
             let pick = if sent.get(&feed).copied().unwrap_or(0) == self.log[&feed].len() {
-                *self.feeds.iter().find(|f| sent.get(f).copied().unwrap_or(0) < self.log[f].len()).unwrap()
+                *self
+                    .feeds
+                    .iter()
+                    .find(|f| sent.get(f).copied().unwrap_or(0) < self.log[f].len())
+                    .unwrap()
             } else {
                 feed
             };
@@ -303,9 +315,9 @@ proptest! {
             let replica = world.deliver(order);
             prop_assert!(replica.quarantined.is_empty(), "{:?}", replica.quarantined);
             prop_assert_eq!(replica.seen.len(), world.items.len());
-            for (_, feed) in replica.state.feeds() {
+            for (no, feed) in replica.state.feeds() {
                 prop_assert_eq!(feed.processed, feed.length);
-                prop_assert!(feed.waits_for.is_none());
+                prop_assert!(replica.state.waits_for(no).is_none());
             }
             // Causal order: whatever a message has seen was processed before it.
             let place: BTreeMap<_, _> =
@@ -350,7 +362,7 @@ fn a_block_waits_for_exactly_what_it_links_to() {
     replica.take(world.feeds[0], &world.log[&world.feeds[0]][2..3]);
     replica.settle();
     let linked = replica.state.number_of(&world.feeds[0]).unwrap();
-    assert_eq!(replica.state.feed(no).unwrap().waits_for, Some((linked, 4)));
+    assert_eq!(replica.state.waits_for(no), Some((linked, 4)));
     replica.take(world.feeds[0], &world.log[&world.feeds[0]][3..]);
     replica.settle();
     assert_eq!(replica.state.feed(no).unwrap().processed, 1);

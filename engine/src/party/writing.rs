@@ -202,8 +202,7 @@ impl PartyProcessor {
             feed: preparing.plan.key,
             seq: preparing.plan.seq + preparing.bodies.len() as u64,
         };
-        let membership =
-            preparing.membership.get_or_insert_with(|| self.state.membership.clone());
+        let membership = preparing.membership.get_or_insert_with(|| self.state.membership.clone());
         match membership.admit(at, bytes) {
             Verdict::Accepted(_) => Ok(()),
             Verdict::Known => Err(Error::invalid("the credential says what is known already")),
@@ -320,8 +319,7 @@ impl PartyProcessor {
         let feeds = self.shared.store.feeds();
         let held = self.host.held(plan.feed)?;
         let feed = (plan.feed, plan.key);
-        let appended =
-            append_local(feeds, &mut turn.batch, feed, &held.tail, &blocks, &*signer);
+        let appended = append_local(feeds, &mut turn.batch, feed, &held.tail, &blocks, &*signer);
         let (tail, head) = match appended {
             Ok(appended) => appended,
             Err(error) => {
@@ -378,9 +376,8 @@ impl PartyProcessor {
         let store = self.shared.store.clone();
         let held = self.host.held(feed)?;
         let from = held.tail.length();
-        let verdict = range.check(&held.tail, held.head.as_ref(), |length| {
-            store.feeds().peaks_at(feed, length)
-        })?;
+        let verdict = range
+            .check(&held.tail, held.head.as_ref(), |length| store.feeds().peaks_at(feed, length))?;
         match verdict {
             RangeVerdict::Accepted(append) => {
                 append.write(store.feeds(), &mut turn.batch, feed);
@@ -393,7 +390,8 @@ impl PartyProcessor {
                 if self.signers.remove(&feed).is_some() {
                     // Somebody holds more of our own feed than we do: this device was set back, or
                     // copied. Writing on would fork the feed.
-                    self.state.halt(feed, "it was continued elsewhere; write to a fresh feed".into());
+                    self.state
+                        .halt(feed, "it was continued elsewhere; write to a fresh feed".into());
                     let reason = "own feed was continued elsewhere".to_owned();
                     self.event(Event::FeedHalted { feed: key, reason });
                 }
@@ -457,4 +455,3 @@ fn answer<T: Send + 'static>(value: T, reply: oneshot::Sender<Result<T, Error>>)
     // A caller that went away needs no answer.
     Box::new(move |committed| drop(reply.send(committed.map(|()| value))))
 }
-
