@@ -76,7 +76,10 @@ impl Engine {
                         Error::caused(ErrorKind::Corrupt, "the device's key is damaged", error)
                     })?;
                     let seed = vault.secret(public.as_bytes())?.ok_or_else(|| {
-                        Error::corrupt(format!("the secret of device {} is missing", public.short()))
+                        Error::corrupt(format!(
+                            "the secret of device {} is missing",
+                            public.short()
+                        ))
                     })?;
                     Arc::new(Ed25519Signer::from_seed(&seed)) as Arc<dyn Signer>
                 }

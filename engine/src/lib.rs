@@ -79,19 +79,19 @@ pub use engine::Engine;
 pub use error::{Error, ErrorKind};
 pub use item::{Item, Subscription, Update};
 pub use party::{
-    AdmissionRequest, FeedStatus, Ingested, ItemInfo, ItemQuery, NewItem, Party, PartyStatus, Pending,
-    Quarantined, Receipt, RequestError, Transaction,
+    AdmissionRequest, FeedStatus, Ingested, ItemInfo, ItemQuery, NewItem, Party, PartyStatus,
+    Pending, Quarantined, Receipt, RequestError, Transaction,
 };
 pub use snapshot::CheckpointPolicy;
 pub use telemetry::{Counters, Event, Events};
 
 pub use systole_models::{
-    CorruptCheckpoint, Message, Model, Object, ObjectChange, ObjectMutation, Order, Origin, Outcome,
-    Text, TextChange, TextMutation, TextRejection, Value,
+    CorruptCheckpoint, Message, Model, Object, ObjectChange, ObjectMutation, Order, Origin,
+    Outcome, Text, TextChange, TextMutation, TextRejection, Value,
 };
 pub use systole_proto::{
-    Ed25519Signer, FeedKey, ItemId, PartyKey, PublicKey, Range, SignError, Signature, Signer, Stamp,
-    Timeframe,
+    Ed25519Signer, FeedKey, ItemId, PartyKey, PublicKey, Range, SignError, Signature, Signer,
+    Stamp, Timeframe,
 };
 pub use systole_store::{Durability, VaultKey};
 

@@ -46,6 +46,17 @@ pub enum Event {
         /// What is wrong with it.
         reason: String,
     },
+    /// An item's model ignores a message, here and on every other replica.
+    Refused {
+        /// The item.
+        item: ItemId,
+        /// The feed that holds the message.
+        feed: FeedKey,
+        /// The message's position there.
+        seq: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Nothing more of this feed is processed.
     FeedHalted {
         /// The feed.

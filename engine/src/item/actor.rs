@@ -127,7 +127,8 @@ impl Message<Command> for ItemActor {
             }
             Command::View(view) => view(self.state.as_ref()),
             Command::Subscribe(reply) => {
-                let updates = self.updates.get_or_insert_with(|| broadcast::channel(UPDATES_KEPT).0);
+                let updates =
+                    self.updates.get_or_insert_with(|| broadcast::channel(UPDATES_KEPT).0);
                 let receiver = updates.subscribe();
                 self.gauge.subscribed(updates.receiver_count());
                 let _ = reply.send(receiver);
@@ -217,13 +218,14 @@ impl ItemActor {
     }
 
     fn publish(&self, applied: Applied) {
-        for (_, seq, reason) in &applied.refused {
-            tracing::debug!(item = %self.loader.id(), seq, reason, "message refused by its model");
-        }
         self.telemetry.refused(applied.refused.len() as u64);
+        for (feed, seq, reason) in applied.refused {
+            self.telemetry.event(Event::Refused { item: self.loader.id(), feed, seq, reason });
+        }
         let Some(updates) = &self.updates else { return };
         let Ok(state) = &self.state else { return };
-        let changes = applied.model.filter(|outcome| outcome.count > 0).map(|outcome| outcome.changes);
+        let changes =
+            applied.model.filter(|outcome| outcome.count > 0).map(|outcome| outcome.changes);
         if changes.is_none() && applied.metadata.is_empty() {
             return;
         }
@@ -235,18 +237,16 @@ impl ItemActor {
     fn broke(&self, error: &Error) {
         self.gauge.broke();
         tracing::error!(item = %self.loader.id(), %error, "item quarantined");
-        self.telemetry.event(Event::ItemQuarantined {
-            item: self.loader.id(),
-            reason: error.to_string(),
-        });
+        self.telemetry
+            .event(Event::ItemQuarantined { item: self.loader.id(), reason: error.to_string() });
     }
 }
 
 async fn load(loader: &Loader) -> Result<ItemState, Error> {
     let loader = loader.clone();
-    tokio::task::spawn_blocking(move || loader.load())
-        .await
-        .map_err(|error| Error::caused(crate::ErrorKind::Internal, "loading an item failed", error))?
+    tokio::task::spawn_blocking(move || loader.load()).await.map_err(|error| {
+        Error::caused(crate::ErrorKind::Internal, "loading an item failed", error)
+    })?
 }
 
 /// A resident item as its party holds it.

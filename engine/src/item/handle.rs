@@ -148,8 +148,11 @@ impl<M: Model> Item<M> {
                     return;
                 };
                 let seen = match state {
-                    Ok(state) => catch_unwind(AssertUnwindSafe(|| look(state)))
-                        .unwrap_or_else(|_| Err(Error::new(ErrorKind::Invalid, "the view panicked"))),
+                    Ok(state) => {
+                        catch_unwind(AssertUnwindSafe(|| look(state))).unwrap_or_else(|_| {
+                            Err(Error::new(ErrorKind::Invalid, "the view panicked"))
+                        })
+                    }
                     Err(error) => Err(error.clone()),
                 };
                 // Whoever looked may have gone.
@@ -188,6 +191,9 @@ impl<M: Model> Clone for Item<M> {
 
 impl<M: Model> std::fmt::Debug for Item<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Item").field("id", &self.id).field("model", &M::TYPE).finish_non_exhaustive()
+        f.debug_struct("Item")
+            .field("id", &self.id)
+            .field("model", &M::TYPE)
+            .finish_non_exhaustive()
     }
 }

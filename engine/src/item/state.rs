@@ -11,10 +11,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use systole_models::{
-    AnyModel, AnyOutcome, Message, MutateError, Object, ObjectChange, ObjectMutation, Origin, Outcome,
-};
 use systole_models::Model as _;
+use systole_models::{
+    AnyModel, AnyOutcome, Message, MutateError, Object, ObjectChange, ObjectMutation, Origin,
+    Outcome,
+};
 use systole_proto::{FeedKey, Stamp, Timeframe};
 use systole_store::{FeedNo, ItemRecord, LogEntry};
 
@@ -61,7 +62,7 @@ pub(crate) struct Applied {
     pub(crate) model: Option<AnyOutcome>,
     pub(crate) metadata: Vec<ObjectChange>,
     /// Messages that every replica ignores: feed, seq, and why.
-    pub(crate) refused: Vec<(FeedNo, u64, String)>,
+    pub(crate) refused: Vec<(FeedKey, u64, String)>,
     /// Messages that the state now contains and did not before.
     pub(crate) messages: u64,
 }
@@ -122,19 +123,17 @@ impl ItemState {
                 LABEL_METADATA => &mut metadata,
                 _ => &mut model,
             };
-            list.push((incoming.entry.feed, Message { origin, payload: incoming.payload }));
+            list.push(Message { origin, payload: incoming.payload });
         }
         if !model.is_empty() {
-            let (feeds, messages): (Vec<_>, Vec<_>) = model.into_iter().unzip();
-            let outcome = self.guard(|state| state.model.apply(&messages))?;
-            note_refused(&mut applied, &outcome.refused, &feeds, &messages);
+            let outcome = self.guard(|state| state.model.apply(&model))?;
+            note_refused(&mut applied, &outcome.refused, &model);
             applied.model = Some(outcome);
         }
         if !metadata.is_empty() {
-            let (feeds, messages): (Vec<_>, Vec<_>) = metadata.into_iter().unzip();
             let mut outcome = Outcome::default();
-            self.guard(|state| state.metadata.apply(&messages, &mut outcome))?;
-            note_refused(&mut applied, &outcome.refused, &feeds, &messages);
+            self.guard(|state| state.metadata.apply(&metadata, &mut outcome))?;
+            note_refused(&mut applied, &outcome.refused, &metadata);
             applied.metadata = outcome.changes;
         }
         Ok(applied)
@@ -154,7 +153,9 @@ impl ItemState {
                 MutateError::Rejected(source) => {
                     Error::boxed(ErrorKind::Rejected, "the model refuses the mutation", source)
                 }
-                other => Error::caused(ErrorKind::Invalid, "the mutation does not fit the model", other),
+                other => {
+                    Error::caused(ErrorKind::Invalid, "the mutation does not fit the model", other)
+                }
             })?;
         let applied = Applied { model: Some(outcome), messages: 1, ..Applied::default() };
         self.place(at);
@@ -173,8 +174,8 @@ impl ItemState {
         let payload = self
             .guard(|state| state.metadata.mutate(mutation, &origin, &mut outcome))?
             .map_err(|source| {
-                Error::caused(ErrorKind::Rejected, "the metadata refuse the mutation", source)
-            })?;
+            Error::caused(ErrorKind::Rejected, "the metadata refuse the mutation", source)
+        })?;
         let applied = Applied { metadata: outcome.changes, messages: 1, ..Applied::default() };
         self.place(at);
         Ok((payload, applied))
@@ -290,13 +291,9 @@ impl ItemState {
     }
 }
 
-fn note_refused(
-    applied: &mut Applied,
-    refused: &[(usize, String)],
-    feeds: &[FeedNo],
-    messages: &[Message],
-) {
+fn note_refused(applied: &mut Applied, refused: &[(usize, String)], messages: &[Message]) {
     for (index, reason) in refused {
-        applied.refused.push((feeds[*index], messages[*index].origin.seq, reason.clone()));
+        let origin = &messages[*index].origin;
+        applied.refused.push((origin.feed, origin.seq, reason.clone()));
     }
 }

@@ -53,8 +53,9 @@ pub(crate) fn encode(state: &mut ItemState) -> Result<(u64, Vec<u8>), Error> {
 
 /// Reads what [`encode`] wrote.
 pub(crate) fn unpack(bytes: bytes::Bytes) -> Result<Unpacked, Error> {
-    let checkpoint = ItemCheckpoint::decode(bytes)
-        .map_err(|error| Error::caused(ErrorKind::Corrupt, "an item's checkpoint is damaged", error))?;
+    let checkpoint = ItemCheckpoint::decode(bytes).map_err(|error| {
+        Error::caused(ErrorKind::Corrupt, "an item's checkpoint is damaged", error)
+    })?;
     Ok(Unpacked {
         ordinal: checkpoint.ordinal,
         positions: checkpoint.timeframe,

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use systole_models::{ModelRegistry, Model as _, Object, UnknownModel};
+use systole_models::{Model as _, ModelRegistry, Object, UnknownModel};
 use systole_proto::{Block, Body, ItemId};
 use systole_store::{ItemKey, ItemRecord, LogEntry, Store};
 
@@ -70,7 +70,9 @@ impl Loader {
 
     fn record(&self) -> Result<Arc<ItemRecord>, Error> {
         let record = self.store.items().item(self.key)?;
-        record.map(Arc::new).ok_or_else(|| Error::invalid(format!("item {} does not exist", self.id)))
+        record
+            .map(Arc::new)
+            .ok_or_else(|| Error::invalid(format!("item {} does not exist", self.id)))
     }
 
     fn empty(&self) -> Result<ItemState, Error> {
