@@ -9,7 +9,7 @@ use systole_models::{Message, Text, TextMutation};
 use systole_proto::Timeframe;
 use text_support::{Random, Replica, batches, causal_order, feed};
 
-const HISTORIES: u64 = 3_000;
+const HISTORIES: u64 = 1_000;
 const ORDERS: usize = 6;
 
 /// Characters of one to four bytes, some of two UTF-16 units, one that combines.

@@ -1,14 +1,16 @@
 //! The one file that names Loro: it holds the text and merges concurrent edits.
 //!
-//! Loro is given structs that [`super`] built and checked, never bytes of a stranger. The only bytes it reads are its
-//! own snapshots, behind our checksum.
+//! Loro is given structs that [`super`] built and checked, never bytes of a stranger. The only
+//! bytes it reads are its own snapshots, behind our checksum.
 //!
-//! **Panics.** Loro poisons its locks when it panics and locks them again when it is dropped, which would abort the
-//! process. So every call runs in [`Document::guard`]: after a panic the library's objects are leaked, the document
-//! refuses all further use by panicking, and dropping it is harmless. Documents that are made inside a guarded call
-//! stand in [`ManuallyDrop`] for the same reason.
+//! **Panics.** Loro poisons its locks when it panics and locks them again when it is dropped, which
+//! would abort the process. So every call runs in [`Document::guard`]: after a panic the library's
+//! objects are leaked, the document refuses all further use by panicking, and dropping it is
+//! harmless. Documents that are made inside a guarded call stand in [`ManuallyDrop`] for the same
+//! reason.
 //!
-//! Invariants: nothing is queued and no edit is uncommitted when a public method of [`Text`](super::Text) returns.
+//! Invariants: nothing is queued and no edit is uncommitted when a public method of
+//! [`Text`](super::Text) returns.
 
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -43,7 +45,8 @@ pub(super) struct Document {
     library: Option<Library>,
     broken: AtomicBool,
     queue: Vec<JsonChange>,
-    /// The next number of the last queued change's peer and how many code points its last insert holds.
+    /// The next number of the last queued change's peer and how many code points its last insert
+    /// holds.
     queue_tail: (i32, u32),
     /// Peer that edits are made as.
     peer: Option<u64>,
@@ -108,7 +111,8 @@ impl Document {
         }
     }
 
-    /// Queues ops of `peer` from number `start` on, after `deps`. They count once [`Document::flush`] ran.
+    /// Queues ops of `peer` from number `start` on, after `deps`. They count once
+    /// [`Document::flush`] ran.
     pub(super) fn queue(
         &mut self,
         peer: u64,
@@ -120,8 +124,8 @@ impl Document {
             && self.queue.last().is_some_and(|change| change.id.peer == peer)
             && self.queue_tail.0 == start;
         if !follows {
-            // A message's own start cannot be inside an earlier one, so a change per message is always right;
-            // one change for a run of typing is only cheaper.
+            // A message's own start cannot be inside an earlier one, so a change per message is
+            // always right; one change for a run of typing is only cheaper.
             let deps = deps.iter().map(|&(peer, end)| ID::new(peer, end - 1)).collect();
             let id = ID::new(peer, start);
             self.queue.push(JsonChange {
@@ -166,10 +170,10 @@ impl Document {
         }
     }
 
-    /// Makes everything queued part of the text, in one go.
-    pub(super) fn flush(&mut self) {
+    /// Makes everything queued part of the text, in one go; tells whether there was any.
+    pub(super) fn flush(&mut self) -> bool {
         if self.queue.is_empty() {
-            return;
+            return false;
         }
         let changes = std::mem::take(&mut self.queue);
         self.guard(|library| {
@@ -179,17 +183,52 @@ impl Document {
                 peers: None,
                 changes,
             };
-            // The history was checked before it was queued: whatever fails here is a bug, and the text is unusable.
+            // The history was checked before it was queued: whatever fails here is a bug, and the
+            // text is unusable.
             match library.doc.import_json_updates(schema) {
                 Ok(status) if status.pending.is_none() => {}
                 Ok(_) => panic!("the text library misses a dependency"),
                 Err(error) => panic!("the text library refuses a checked history: {error}"),
             }
         });
+        true
     }
 
-    /// Makes `edits` as `peer`, whose next number is `start`, and gives them back with ids. On an error some edits may
-    /// be made: the caller then calls [`Document::rewind`] if the error says so.
+    /// Whether nothing is queued.
+    pub(super) const fn is_flushed(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Makes ops of `peer` that saw the text as it stands, as if they were made here. Cheaper than
+    /// an import of one message, and it leaves the text in fewer pieces. The library finds the ids
+    /// of deleted text itself.
+    pub(super) fn replay(&mut self, peer: u64, ops: &[DocumentOp]) {
+        self.write_as(peer);
+        self.guard(|library| {
+            for op in ops {
+                let made = match op {
+                    DocumentOp::Insert { at, text } => library.text.insert(*at as usize, text),
+                    DocumentOp::Delete { at, len, .. } => {
+                        library.text.delete(*at as usize, *len as usize)
+                    }
+                };
+                made.expect("ops were checked against the length of the text");
+            }
+            library.doc.commit();
+        });
+    }
+
+    fn write_as(&mut self, peer: u64) {
+        if self.peer != Some(peer) {
+            let set = self.guard(|library| library.doc.set_peer_id(peer));
+            set.expect("history never hands out the reserved peer");
+            self.peer = Some(peer);
+        }
+    }
+
+    /// Makes `edits` as `peer`, whose next number is `start`, and gives them back with ids. On an
+    /// error some edits may be made: the caller then calls [`Document::rewind`] if the error says
+    /// so.
     pub(super) fn edit(
         &mut self,
         peer: u64,
@@ -197,11 +236,7 @@ impl Document {
         edits: &[TextChange],
         unit: Unit,
     ) -> Result<Vec<DocumentOp>, FailedEdit> {
-        if self.peer != Some(peer) {
-            self.guard(|library| library.doc.set_peer_id(peer))
-                .expect("history never hands out the reserved peer");
-            self.peer = Some(peer);
-        }
+        self.write_as(peer);
         self.guard(|library| {
             let mut end = start;
             for (index, edit) in edits.iter().enumerate() {
@@ -241,6 +276,21 @@ impl Document {
         });
         let mut fresh = Self::new();
         fresh.guard(|library| import_all(&library.doc, &old));
+        fresh.take_changes();
+        *self = fresh;
+    }
+
+    /// Builds the text again from its history, which merges the small pieces that single imports
+    /// leave behind.
+    pub(super) fn compact(&mut self) {
+        let (history, text) = self.guard(|library| {
+            let all = ExportMode::all_updates();
+            let history = library.doc.export(all).expect("a whole history exports");
+            (history, library.text.to_string())
+        });
+        let mut fresh = Self::new();
+        fresh.guard(|library| import_all(&library.doc, &history));
+        assert!(fresh.to_text() == text, "a history does not give the text it came from");
         fresh.take_changes();
         *self = fresh;
     }
@@ -291,10 +341,6 @@ impl Document {
 
     pub(super) fn slice(&self, start: usize, end: usize) -> Option<String> {
         self.guard(|library| library.text.slice(start, end).ok())
-    }
-
-    pub(super) fn length(&self) -> usize {
-        self.guard(|library| library.text.len_unicode())
     }
 
     pub(super) fn length_utf16(&self) -> usize {
@@ -363,8 +409,8 @@ fn locate(text: &LoroText, edit: &TextChange, unit: Unit) -> Result<(usize, usiz
     Ok((from, to - from))
 }
 
-/// Appends one exported op and gives the numbers it takes. Deletes that run backwards become one op per code point:
-/// the numbers then name the same code points on every replica.
+/// Appends one exported op and gives the numbers it takes. Deletes that run backwards become one op
+/// per code point: the numbers then name the same code points on every replica.
 fn unpack(content: JsonOpContent, ops: &mut Vec<DocumentOp>) -> i32 {
     match content {
         JsonOpContent::Text(JsonTextOp::Insert { pos, text }) => {
@@ -403,5 +449,13 @@ fn collect(event: &DiffEvent<'_>, changes: &mut Vec<TextChange>) {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+impl Document {
+    /// Panics as the library would: while it holds its locks.
+    pub(super) fn panic_inside(&self) {
+        self.guard(|library| library.doc.with_state(|_| panic!("injected")));
     }
 }

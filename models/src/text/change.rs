@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-/// One edit of a text. Positions and lengths count Unicode code points, unless a [`TextMutation`] says otherwise.
+/// One edit of a text. Positions and lengths count Unicode code points, unless a [`TextMutation`]
+/// says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TextChange {
     /// `text` comes to stand at `at`.
@@ -113,6 +114,9 @@ pub enum TextRejection {
     TooManyOps,
     /// Nothing is inserted or deleted.
     Empty,
+    /// The message's origin does not see everything that was applied, so positions would be read
+    /// against another text than the user's.
+    Stale,
 }
 
 impl fmt::Display for TextRejection {
@@ -125,6 +129,7 @@ impl fmt::Display for TextRejection {
             Self::TooLarge => f.write_str("text is too large"),
             Self::TooManyOps => f.write_str("mutation holds too many edits"),
             Self::Empty => f.write_str("mutation changes nothing"),
+            Self::Stale => f.write_str("mutation does not follow everything applied"),
         }
     }
 }

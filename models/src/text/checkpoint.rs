@@ -1,17 +1,19 @@
 //! The bytes of a text's checkpoint: our tables, then the library's snapshot, behind a checksum.
 //!
-//! Layout: format byte · number of feeds · per feed its key, peer, length and tables · length of the text · repeats ·
-//! snapshot · BLAKE3 of all before. Numbers are LEB128, rising ones written as differences.
+//! Layout: format byte · number of feeds · per feed its key, peer, length and tables · length of
+//! the text · repeats · snapshot · BLAKE3 of all before. Numbers are LEB128, rising ones written as
+//! differences.
 //!
-//! Invariant: bytes whose checksum does not match are refused before anything else reads them. Behind it stand bytes of
-//! our own, still every number is checked: no table is accepted that the code over it could trip on.
+//! Invariant: bytes whose checksum does not match are refused before anything else reads them.
+//! Behind it stand bytes of our own, still every number is checked: no table is accepted that the
+//! code over it could trip on.
 
 use std::collections::BTreeMap;
 
 use systole_proto::FeedKey;
 use systole_proto::limits::FEED_LENGTH_MAX;
 
-use super::columns::{EndRun, Ends, KindRun, Kinds, Steps};
+use super::columns::{EndRun, Ends, Kinds, Steps};
 use super::history::{History, Repeats, Track};
 use super::wire::{put, take};
 

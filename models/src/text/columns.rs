@@ -1,6 +1,8 @@
-//! The three tables that say what each message of one feed did, held as runs because typing is regular.
+//! The three tables that say what each message of one feed did, held as runs because typing is
+//! regular.
 //!
-//! All of them count in the feed's *counter*: one number for every code point that the feed inserted or deleted.
+//! All of them count in the feed's *counter*: one number for every code point that the feed
+//! inserted or deleted.
 //!
 //! Invariants: runs rise strictly; a table only grows at its end.
 

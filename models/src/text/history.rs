@@ -1,19 +1,17 @@
 //! The causal graph of one text: what each feed did, and what each message had seen of the others.
 //!
-//! From it come, for every message, the parts that its author does not send: counter, dependencies, and the length of the
-//! text the author saw. Everything is a function of the message and its causal past, so every replica derives the same.
+//! From it come, for every message, the parts that its author does not send: counter, dependencies,
+//! and the length of the text the author saw. Everything is a function of the message and its
+//! causal past, so every replica derives the same.
 //!
-//! **Length of an author's text.** It is what was inserted in the author's past, less what was deleted there, plus
-//! *repeats*: deletes of code points that another feed deleted as well, unseen. Inserts and deletes are counted by the
-//! tables. Repeats are only known of the text as a whole, so each version carries a lower bound: that of its
-//! dependencies. Usually that bound meets the number known of the whole and is exact; [`Place`] says so.
+//! **Length of an author's text.** It is what was inserted in the author's past, less what was
+//! deleted there, plus *repeats*: deletes of code points that another feed deleted as well, unseen.
+//! Inserts and deletes are counted by the tables. Repeats are only known of the text as a whole, so
+//! each version carries a lower bound: that of its dependencies. Usually that bound meets the
+//! number known of the whole and is exact; [`Place`] says so.
 //!
-//! **Peers.** The library orders concurrent inserts at one place by a 64-bit peer number. A feed's peer holds the first
-//! 48 bits of a hash of its key, and 16 bits that keep peers in the order of the whole hashes where 48 bits collide. So
-//! two feeds never share a peer, and although the numbers may differ between replicas, their order never does.
-//!
-//! Invariants: `tracks` only grows; peers rise with the hashes of their feeds; counters stay far below `i32::MAX`
-//! because inserts are bounded by [`TEXT_CHARS_MAX`] and along one feed nothing is deleted twice.
+//! Invariants: `tracks` only grows; counters stay far below `i32::MAX` because inserts are bounded
+//! by [`TEXT_CHARS_MAX`] and along one feed nothing is deleted twice.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -22,9 +20,11 @@ use std::sync::Arc;
 use systole_proto::{FeedKey, Timeframe};
 
 use super::columns::{Ends, Kinds, Steps};
+use super::peers::Peers;
 use crate::Origin;
 
-/// Code points that all messages in one causal past may have inserted together, deleted ones included.
+/// Code points that all messages in one causal past may have inserted together, deleted ones
+/// included.
 pub const TEXT_CHARS_MAX: usize = 1 << 28;
 
 /// One feed's part in the text.
@@ -110,8 +110,7 @@ impl Place {
 pub(super) struct History {
     pub(super) tracks: Vec<Track>,
     by_feed: BTreeMap<FeedKey, usize>,
-    /// Hash of the feed's key to its track.
-    by_hash: BTreeMap<[u8; 32], usize>,
+    peers: Peers,
     pub(super) total: Total,
 }
 
@@ -121,7 +120,7 @@ impl History {
         if let Some(&track) = self.by_feed.get(&feed) {
             return track;
         }
-        let peer = self.free_peer(hash(&feed));
+        let peer = self.peers.assign(&feed);
         self.adopt(Track {
             feed,
             peer,
@@ -134,11 +133,10 @@ impl History {
         })
     }
 
-    /// Adds a track as it is. The caller has chosen its peer.
+    /// Adds a track, whose peer is taken.
     fn adopt(&mut self, track: Track) -> usize {
         let index = self.tracks.len();
         self.by_feed.insert(track.feed, index);
-        self.by_hash.insert(hash(&track.feed), index);
         self.tracks.push(track);
         index
     }
@@ -147,16 +145,11 @@ impl History {
     pub(super) fn from_tracks(tracks: Vec<Track>) -> Result<Self, &'static str> {
         let mut history = Self::default();
         for track in tracks {
-            let own = Total::of(&track, track.ends.last());
-            history.total.add(own);
+            if !history.peers.adopt(&track.feed, track.peer) {
+                return Err("peers are out of order");
+            }
+            history.total.add(Total::of(&track, track.ends.last()));
             history.adopt(track);
-        }
-        if history.by_feed.len() != history.tracks.len() {
-            return Err("feed stands twice");
-        }
-        let peers: Vec<u64> = history.by_hash.values().map(|&i| history.tracks[i].peer).collect();
-        if !peers.is_sorted_by(|a, b| a < b) || peers.last() == Some(&u64::MAX) {
-            return Err("peers are out of order");
         }
         for index in 0..history.tracks.len() {
             let track = &history.tracks[index];
@@ -223,7 +216,8 @@ impl History {
     /// The ends among `own` and `advanced` that no other of them has in its past.
     fn latest(&self, own: Reach, advanced: &[Reach]) -> Vec<Reach> {
         let mut latest = Vec::with_capacity(1 + advanced.len());
-        // What the author's message before had seen cannot have advanced since, so `own` covers none of them.
+        // What the author's message before had seen cannot have advanced since, so `own` covers
+        // none of them.
         if own.end > 0 && !advanced.iter().any(|by| self.covers(*by, own)) {
             latest.push(own);
         }
@@ -261,7 +255,8 @@ impl History {
         repeats
     }
 
-    /// Adds the ops of a message that stands at `place`: runs of (number of code points, whether inserted).
+    /// Adds the ops of a message that stands at `place`: runs of (number of code points, whether
+    /// inserted).
     pub(super) fn record(
         &mut self,
         place: &Place,
@@ -332,26 +327,6 @@ impl History {
     pub(super) fn peer(&self, track: usize) -> u64 {
         self.tracks[track].peer
     }
-
-    /// The track of the feed with this peer.
-    pub(super) fn track_of_peer(&self, peer: u64) -> Option<usize> {
-        let mut tracks = self.tracks.iter();
-        tracks.position(|track| track.peer == peer)
-    }
-
-    /// A peer for a new feed: between those of its neighbours in the order of hashes.
-    fn free_peer(&self, hash: [u8; 32]) -> u64 {
-        let first = u64::from_be_bytes(hash[..8].try_into().expect("eight bytes")) & !0xffff;
-        let peer_of = |entry: Option<(&[u8; 32], &usize)>| entry.map(|(_, &i)| self.tracks[i].peer);
-        let below = peer_of(self.by_hash.range(..hash).next_back()).filter(|&peer| peer > first);
-        let above =
-            peer_of(self.by_hash.range(hash..).next()).filter(|&peer| peer < first + 0xffff);
-        let (below, above) = (below.unwrap_or(first), above.unwrap_or(first + 0xffff));
-        let peer = below + (above - below) / 2;
-        // Some sixteen feeds with the same 48 bits, each hashed between the ones before: centuries of search.
-        assert!(peer > below, "no peer left between two feeds");
-        peer
-    }
 }
 
 impl Track {
@@ -374,8 +349,4 @@ impl Total {
         let inserted = track.kinds.inserted(end);
         Self { inserted: i64::from(inserted), deleted: i64::from(end - inserted) }
     }
-}
-
-fn hash(feed: &FeedKey) -> [u8; 32] {
-    *blake3::hash(feed.as_bytes()).as_bytes()
 }

@@ -1,32 +1,36 @@
 //! `Text`: text that several people edit at once.
 //!
 //! ```text
-//! mutate:  edits ─► adapter (Loro) ─► ops with ids ─► wire ─► payload
-//! apply:   payload ─► wire ─► history: place, length, targets ─► adapter, one import per batch ─► changes
+//! mutate:  edits ─► adapter ─► ops with ids ─► wire ─► payload
+//! apply:   payload ─► wire ─► history (place, length, targets) ─► adapter ─► changes
 //! ```
 //!
-//! A message carries positions, content and the ids of what it deletes ([`wire`]). Everything else follows from its
-//! causal past ([`history`]). One file, [`adapter`], names the library that merges; another can read the same feeds.
+//! A message carries positions, content and the ids of what it deletes (`wire.rs`). Everything else
+//! follows from its causal past (`history.rs`). One file, `adapter.rs`, names the library that
+//! merges; another library can read the same feeds. All messages of a batch go in as one import.
 //!
-//! **What a stranger can do.** A message is refused if its bytes are malformed, if it reaches past the end of the text
-//! that its author saw, if it deletes ids that are not in its past, or if it exceeds a bound. Each is a function of the
-//! message and its causal past, so all replicas refuse the same; a refused message takes no numbers. Whatever passes
-//! is a sequence of edits that some author could have made, which is all that the library relies on: it places ops by
-//! position. The ids of deleted text are proven to exist, not to stand at the position; the library keeps them as
+//! **What a stranger can do.** A message is refused if its bytes are malformed, if it reaches past
+//! the end of the text that its author saw, if it deletes ids that are not in its past, or if it
+//! exceeds a bound. Each is a function of the message and its causal past, so all replicas refuse
+//! the same; a refused message takes no numbers. Whatever passes is a sequence of edits that some
+//! author could have made, which is all that the library relies on: it places ops by position. The
+//! ids of deleted text are proven to exist, not to stand at the position; the library keeps them as
 //! hints, and nothing here reads them.
 //!
-//! **Cost.** The length an author saw is known at once, except while authors delete the same code points unseen by each
-//! other and then write at the very end: then the text is built once as that author saw it. A hostile author can force
-//! that with a few messages each time, at a cost that grows with the history.
+//! **Cost.** The length an author saw is known at once, except while authors delete the same code
+//! points unseen by each other and then write at the very end: then the text is built once as that
+//! author saw it. A hostile author can force that with a few messages each time, at a cost that
+//! grows with the history.
 //!
-//! Invariants: `history` and `document` hold the same messages whenever a public method returns; `length` is that of
-//! the document; `repeats` is exact for what the document holds.
+//! Invariants: `history` and `document` hold the same messages whenever a public method returns;
+//! `length` is that of the document; `repeats` is exact for what the document holds.
 
 mod adapter;
 mod change;
 mod checkpoint;
 mod columns;
 mod history;
+mod peers;
 mod wire;
 
 use std::fmt;
@@ -39,10 +43,17 @@ use adapter::{Document, DocumentOp, FailedEdit, PeerEnd};
 use history::{History, Place, Reach, Repeats};
 use wire::{WireFeed, WireOp};
 
-/// Memory of a text without history.
-const BASE_BYTES: usize = 24 << 10;
-/// Memory of one code point inserted or deleted.
-const BYTES_PER_NUMBER: usize = 60;
+/// Up to so many messages at once are made as edits if nothing is concurrent to them: an import
+/// costs about as much as two, and leaves pieces behind.
+const REPLAYS_MAX: usize = 4;
+/// So many single imports make a document worth compacting. They leave pieces of a few code points
+/// each, which cost memory and make the first edit after a restore slow.
+const IMPORTS_MAX: u64 = 4096;
+
+// Measured: what the heap grew by.
+const BASE_BYTES: usize = 14 << 10;
+const BYTES_PER_NUMBER: u64 = 10;
+const BYTES_PER_IMPORT: u64 = 70;
 
 pub use change::{TextChange, TextMutation, TextRejection};
 pub use history::TEXT_CHARS_MAX;
@@ -70,8 +81,10 @@ pub struct Text {
     repeats_queued: u64,
     /// Bytes of the snapshot that the document was read from.
     snapshot_bytes: usize,
-    /// Numbers and bytes of text added since.
-    added: usize,
+    /// Numbers added since.
+    added: u64,
+    /// Imports since the document was last compact.
+    imports: u64,
 }
 
 impl Text {
@@ -103,6 +116,7 @@ impl Text {
         &mut self,
         track: usize,
         message: &Message,
+        few: bool,
         changes: &mut Vec<TextChange>,
     ) -> Result<(), String> {
         let origin = &message.origin;
@@ -113,13 +127,18 @@ impl Text {
         self.require_length(&mut place, checked.reaches, changes)?;
 
         let peer = self.history.peer(track);
-        let deps: Vec<PeerEnd> = place.deps.iter().map(|dep| self.peer_end(dep)).collect();
-        self.document.queue(peer, place.start, &deps, checked.ops.into_iter());
+        if few && place.sees_all && self.document.is_flushed() {
+            self.document.replay(peer, &checked.ops);
+            self.take_changes(changes);
+        } else {
+            let deps: Vec<PeerEnd> = place.deps.iter().map(|dep| self.peer_end(dep)).collect();
+            self.document.queue(peer, place.start, &deps, checked.ops.into_iter());
+        }
         if !place.sees_all {
             self.repeats_queued += u64::from(checked.deleted);
         }
         self.history.record(&place, origin, ops.iter().map(numbers));
-        self.added += message.payload.len() + checked.numbers as usize;
+        self.added += checked.numbers as u64;
         Ok(())
     }
 
@@ -129,7 +148,8 @@ impl Text {
         let mut others = None;
         for op in ops {
             let (count, inserts) = numbers(op);
-            // Text of one message is bounded, so the sum stays small; a delete is as long as its author claims.
+            // Text of one message is bounded, so the sum stays small; a delete is as long as its
+            // author claims.
             let next = i64::from(place.start) + checked.numbers;
             let shift = checked.inserted - i64::from(checked.deleted);
             match *op {
@@ -172,8 +192,8 @@ impl Text {
         Ok(checked)
     }
 
-    /// Refuses a message that needs a longer text than its author saw. Where that length is not known from the tables,
-    /// it is found out, and `place` keeps it.
+    /// Refuses a message that needs a longer text than its author saw. Where that length is not
+    /// known from the tables, it is found out, and `place` keeps it.
     fn require_length(
         &mut self,
         place: &mut Place,
@@ -206,7 +226,7 @@ impl Text {
 
     /// Makes the queued messages part of the document.
     fn flush(&mut self, changes: &mut Vec<TextChange>) {
-        self.document.flush();
+        self.imports += u64::from(self.document.flush());
         self.take_changes(changes);
         let total = self.history.total;
         let repeats = self.length as i64 - (total.inserted - total.deleted);
@@ -226,7 +246,8 @@ impl Text {
         changes.extend(fresh);
     }
 
-    /// The edits that do something, if they are within bounds as far as that is known without the text.
+    /// The edits that do something, if they are within bounds as far as that is known without the
+    /// text.
     fn precheck(
         &self,
         edits: Vec<TextChange>,
@@ -298,6 +319,11 @@ impl Text {
         if payload.len() > TEXT_BYTES_MAX { Err(TextRejection::TooLarge) } else { Ok(payload) }
     }
 
+    /// Code points that were ever inserted or deleted.
+    const fn numbers(&self) -> u64 {
+        (self.history.total.inserted + self.history.total.deleted) as u64
+    }
+
     fn peer_end(&self, reach: &Reach) -> PeerEnd {
         (self.history.peer(reach.track), reach.end)
     }
@@ -311,6 +337,8 @@ impl Model for Text {
     const TYPE: &'static str = "systole.text";
     const VERSION: u32 = 1;
     const ORDER: Order = Order::Causal;
+    /// 1: concurrent inserts at one place stand in the order of Fugue, ties by hash of feed key.
+    const ALGORITHM: u32 = 1;
     type Mutation = TextMutation;
     type Change = TextChange;
     type Rejection = TextRejection;
@@ -324,13 +352,14 @@ impl Model for Text {
             repeats_queued: 0,
             snapshot_bytes: 0,
             added: 0,
+            imports: 0,
         }
     }
 
     /// # Panics
     ///
-    /// If `origin` leaves out messages that were applied, or is not new: the text that the user saw is then not the one
-    /// the message would be read against. And if the library panics; the text is then unusable.
+    /// If the message at `origin` was applied before. And if the library panics; the text is then
+    /// unusable and only good for being dropped.
     fn mutate(
         &mut self,
         mutation: TextMutation,
@@ -339,11 +368,11 @@ impl Model for Text {
     ) -> Result<Bytes, TextRejection> {
         let edits = self.precheck(mutation.edits, mutation.unit)?;
         let track = self.history.track_of(origin.feed);
+        assert!(!self.history.is_applied(track, origin.seq), "a local message is new");
         let place = self.history.place(track, origin, self.repeats..=self.repeats);
-        assert!(
-            place.sees_all && !self.history.is_applied(track, origin.seq),
-            "a local message follows everything applied"
-        );
+        if !place.sees_all {
+            return Err(TextRejection::Stale);
+        }
         let inserted: usize = edits.iter().map(inserted).sum();
         if place.total.inserted + inserted as i64 > TEXT_CHARS_MAX as i64 {
             return Err(TextRejection::TooLarge);
@@ -363,7 +392,7 @@ impl Model for Text {
         let ops = wire::decode(&payload).expect("a message of our own is well formed");
         self.history.record(&place, origin, ops.iter().map(numbers));
         self.history.advance(track, origin.seq);
-        self.added += payload.len() + ops.len();
+        self.added += ops.iter().map(|op| numbers(op).0 as u64).sum::<u64>();
         self.take_changes(&mut outcome.changes);
         Ok(payload.into())
     }
@@ -377,12 +406,18 @@ impl Model for Text {
             if self.history.is_applied(track, message.origin.seq) {
                 continue;
             }
-            if let Err(reason) = self.admit(track, message, &mut outcome.changes) {
+            let few = batch.len() <= REPLAYS_MAX;
+            if let Err(reason) = self.admit(track, message, few, &mut outcome.changes) {
                 outcome.refuse(index, reason);
             }
             self.history.advance(track, message.origin.seq);
         }
         self.flush(&mut outcome.changes);
+        // Every number is compacted a bounded number of times on average.
+        if self.imports >= IMPORTS_MAX.max(self.numbers() / 4) {
+            self.document.compact();
+            self.imports = 0;
+        }
     }
 
     /// # Panics
@@ -404,6 +439,7 @@ impl Model for Text {
             repeats_queued: 0,
             snapshot_bytes: snapshot.len(),
             added: 0,
+            imports: 0,
         };
         if !text.document.is_at(&text.version()) {
             return Err(corrupt("tables and snapshot disagree"));
@@ -411,11 +447,25 @@ impl Model for Text {
         Ok(text)
     }
 
+    /// The text, and what was applied of each feed.
+    fn digest(&self) -> Vec<u8> {
+        let mut digest = blake3::Hasher::new();
+        digest.update(self.to_string().as_bytes());
+        // A feed of which only mutations were refused has a track, too.
+        let mut tracks: Vec<_> =
+            self.history.tracks.iter().filter(|track| track.length > 0).collect();
+        tracks.sort_unstable_by_key(|track| track.feed);
+        for track in tracks {
+            digest.update(track.feed.as_bytes());
+            digest.update(&track.length.to_be_bytes());
+            digest.update(&track.ends.last().to_be_bytes());
+        }
+        digest.finalize().as_bytes().to_vec()
+    }
+
     fn memory_bytes(&self) -> usize {
-        BASE_BYTES
-            + self.history.memory_bytes()
-            + 4 * self.snapshot_bytes
-            + BYTES_PER_NUMBER * self.added
+        let pieces = self.added * BYTES_PER_NUMBER + self.imports * BYTES_PER_IMPORT;
+        BASE_BYTES + self.history.memory_bytes() + 4 * self.snapshot_bytes + pieces as usize
     }
 }
 
@@ -457,3 +507,6 @@ fn numbers(op: &WireOp<'_>) -> (i32, bool) {
         WireOp::Delete { len, .. } => (*len as i32, false),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,8 @@
-//! The bytes of a text message: positions, content and the ids of what is deleted; nothing that the reader can derive.
+//! The bytes of a text message: positions, content and the ids of what is deleted; nothing that the
+//! reader can derive.
 //!
-//! A message is one or more ops. Each begins with a number: the position times four, plus the op's kind.
+//! A message is one or more ops. Each begins with a number: the position times four, plus the op's
+//! kind.
 //!
 //! | kind | op | behind the position |
 //! | --- | --- | --- |
@@ -9,14 +11,16 @@
 //! | 2 | delete what the author's own feed inserted | length - 1, back |
 //! | 3 | delete what another feed inserted | length - 1, feed, back |
 //!
-//! Numbers are LEB128. Positions and lengths count code points, in the text as the ops before left it. Every code point
-//! inserted and every code point deleted takes one number of its author's counter. `back` names the first deleted code
-//! point by how many numbers it lies behind the counter: of the op itself (kind 2), or of the last message of that feed
-//! in the author's past (kind 3). The deleted ones carry consecutive numbers; otherwise they need several ops. `feed` is
-//! the place, by rising key, among the feeds with ops of this item in the message's past, without the author's own. So
-//! every number has its meaning from the message's own past alone.
+//! Numbers are LEB128. Positions and lengths count code points, in the text as the ops before left
+//! it. Every code point inserted and every code point deleted takes one number of its author's
+//! counter. `back` names the first deleted code point by how many numbers it lies behind the
+//! counter: of the op itself (kind 2), or of the last message of that feed in the author's past
+//! (kind 3). The deleted ones carry consecutive numbers; otherwise they need several ops. `feed` is
+//! the place, by rising key, among the feeds with ops of this item in the message's past, without
+//! the author's own. So every number has its meaning from the message's own past alone.
 //!
-//! Invariant: decoding reads at most [`TEXT_BYTES_MAX`] bytes and makes at most [`TEXT_OPS_MAX`] ops.
+//! Invariant: decoding reads at most [`TEXT_BYTES_MAX`] bytes and makes at most [`TEXT_OPS_MAX`]
+//! ops.
 
 use std::fmt;
 

@@ -15,10 +15,10 @@ use systole_proto::{FeedKey, Stamp, Timeframe};
 
 /// SplitMix64.
 #[derive(Clone)]
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -27,33 +27,33 @@ impl Random {
     }
 
     /// A number below `bound`, which is not 0.
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
     }
 
-    pub fn one_in(&mut self, count: usize) -> bool {
+    pub(crate) fn one_in(&mut self, count: usize) -> bool {
         self.below(count) == 0
     }
 }
 
 /// The key of feed number `index`.
-pub fn feed(index: usize) -> FeedKey {
+pub(crate) fn feed(index: usize) -> FeedKey {
     let mut key = [7; 32];
     key[..8].copy_from_slice(&(index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
     FeedKey::from_bytes(&key).unwrap()
 }
 
-pub fn origin(feed: FeedKey, seq: u64, past: Timeframe) -> Origin {
+pub(crate) fn origin(feed: FeedKey, seq: u64, past: Timeframe) -> Origin {
     let lamport = past.iter().map(|entry| entry.1).sum::<u64>() + 1;
     Origin { feed, seq, lamport, stamp: Stamp::default(), effective_at: None, past: Arc::new(past) }
 }
 
 /// One device: a text and what it has applied.
-pub struct Replica {
-    pub text: Text,
-    pub known: Timeframe,
+pub(crate) struct Replica {
+    pub(crate) text: Text,
+    pub(crate) known: Timeframe,
     /// The text as a subscriber sees it who only follows changes.
-    pub followed: Vec<char>,
+    pub(crate) followed: Vec<char>,
 }
 
 impl Default for Replica {
@@ -63,13 +63,13 @@ impl Default for Replica {
 }
 
 impl Replica {
-    pub fn from_text(text: Text, known: Timeframe) -> Self {
+    pub(crate) fn from_text(text: Text, known: Timeframe) -> Self {
         let followed = text.to_string().chars().collect();
         Self { text, known, followed }
     }
 
     /// Writes `mutation` as the next message of `feed`; `gap` blocks of other items lie before it.
-    pub fn write(
+    pub(crate) fn write(
         &mut self,
         feed: FeedKey,
         gap: u64,
@@ -87,7 +87,7 @@ impl Replica {
     }
 
     /// Applies `batch` and tells which messages were refused.
-    pub fn apply(&mut self, batch: &[Message]) -> Vec<usize> {
+    pub(crate) fn apply(&mut self, batch: &[Message]) -> Vec<usize> {
         let mut outcome = Outcome::default();
         self.text.apply(batch, &mut outcome);
         for message in batch {
@@ -97,7 +97,7 @@ impl Replica {
         outcome.refused.into_iter().map(|(index, _)| index).collect()
     }
 
-    fn follow(&mut self, changes: &[TextChange]) {
+    pub(crate) fn follow(&mut self, changes: &[TextChange]) {
         for change in changes {
             match change {
                 TextChange::Insert { at, text } => {
@@ -111,7 +111,7 @@ impl Replica {
     }
 
     /// Checks that all ways to look at the text agree, and gives it.
-    pub fn view(&self) -> String {
+    pub(crate) fn view(&self) -> String {
         let view = self.text.to_string();
         assert_eq!(view, self.followed.iter().collect::<String>(), "changes tell another text");
         assert_eq!(view.chars().count(), self.text.len());
@@ -120,14 +120,18 @@ impl Replica {
     }
 
     /// The replica as it is after its text was checkpointed and restored.
-    pub fn reopened(&self) -> Self {
+    pub(crate) fn reopened(&self) -> Self {
         let text = Text::restore(&self.text.checkpoint()).unwrap();
         Self::from_text(text, self.known.clone())
     }
 }
 
 /// A random order of `messages` that keeps causes before effects, as indices, for who knows `known`.
-pub fn causal_order(messages: &[Message], mut known: Timeframe, random: &mut Random) -> Vec<usize> {
+pub(crate) fn causal_order(
+    messages: &[Message],
+    mut known: Timeframe,
+    random: &mut Random,
+) -> Vec<usize> {
     // Per feed its messages, first one last.
     let mut waiting: BTreeMap<FeedKey, Vec<usize>> = BTreeMap::new();
     for index in (0..messages.len()).rev() {
@@ -161,7 +165,7 @@ fn is_ready(origin: &Origin, known: &Timeframe) -> bool {
 }
 
 /// Splits `order` into batches of random sizes up to `most`.
-pub fn batches(
+pub(crate) fn batches(
     messages: &[Message],
     order: &[usize],
     most: usize,
@@ -178,6 +182,13 @@ pub fn batches(
 }
 
 /// A message of `feed` with these bytes.
-pub fn message(origin: Origin, payload: impl Into<Bytes>) -> Message {
+pub(crate) fn message(origin: Origin, payload: impl Into<Bytes>) -> Message {
     Message { origin, payload: payload.into() }
+}
+
+/// CPU time of this thread in microseconds; 0 where the system does not tell.
+pub(crate) fn cpu_micros() -> f64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanos: f64 = stat.split(' ').next().and_then(|field| field.parse().ok()).unwrap_or(0.0);
+    nanos / 1000.0
 }

@@ -1,0 +1,90 @@
+//! What only the inside can show: a library that panics, tables that lie, files that name names.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use systole_proto::{FeedKey, Stamp, Timeframe};
+
+use super::*;
+
+fn origin(seq: u64) -> Origin {
+    let feed = FeedKey::from_bytes(&[1; 32]).unwrap();
+    let past = Arc::new(Timeframe::from_iter([(feed, seq)]));
+    Origin { feed, seq, lamport: seq + 1, stamp: Stamp::default(), effective_at: None, past }
+}
+
+fn typed(count: u64) -> Text {
+    let mut text = Text::empty();
+    for seq in 0..count {
+        let mutation = TextMutation::insert(seq as usize, "x");
+        text.mutate(mutation, &origin(seq), &mut Outcome::default()).unwrap();
+    }
+    text
+}
+
+#[test]
+fn a_panic_of_the_library_leaves_a_text_that_can_be_dropped() {
+    let mut text = typed(3);
+    let checkpoint = text.checkpoint();
+    assert!(catch_unwind(AssertUnwindSafe(|| text.document.panic_inside())).is_err());
+    // Every further use panics, and none of them aborts.
+    assert!(catch_unwind(AssertUnwindSafe(|| text.to_string())).is_err());
+    assert!(catch_unwind(AssertUnwindSafe(|| text.checkpoint())).is_err());
+    let mutation = TextMutation::insert(0, "y");
+    let mutated = catch_unwind(AssertUnwindSafe(|| {
+        text.mutate(mutation, &origin(3), &mut Outcome::default())
+    }));
+    assert!(mutated.is_err());
+    drop(text);
+    assert_eq!(Text::restore(&checkpoint).unwrap().to_string(), "xxx");
+}
+
+#[test]
+fn a_panic_while_a_batch_is_applied_unwinds_to_the_caller() {
+    let mut text = typed(3);
+    // The library is told of a dependency that does not exist.
+    let insert = DocumentOp::Insert { at: 0, text: "y".to_owned() };
+    text.document.queue(9, 0, &[(8, 7)], [insert].into_iter());
+    let applied = catch_unwind(AssertUnwindSafe(|| text.apply(&[], &mut Outcome::default())));
+    assert!(applied.is_err());
+    drop(text);
+}
+
+#[test]
+fn tables_that_do_not_fit_the_snapshot_are_refused() {
+    let (three, four) = (typed(3), typed(4));
+    let snapshot = three.document.snapshot();
+    let mixed = checkpoint::encode(&four.history, 4, 0, &snapshot);
+    assert!(Text::restore(&mixed).is_err());
+    let right = checkpoint::encode(&three.history, 3, 0, &snapshot);
+    assert_eq!(Text::restore(&right).unwrap().to_string(), "xxx");
+}
+
+#[test]
+fn compacting_keeps_the_text_and_what_follows() {
+    let mut text = typed(20);
+    text.document.compact();
+    text.mutate(TextMutation::delete(3, 2), &origin(20), &mut Outcome::default()).unwrap();
+    assert_eq!((text.to_string().len(), text.len()), (18, 18));
+    assert!(text.document.is_at(&text.version()));
+}
+
+#[test]
+fn one_file_names_the_library() {
+    // Spelt in two parts, so that this file does not name it either.
+    let name = ["lo", "ro"].concat();
+    let mut named = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if std::fs::read_to_string(&path).unwrap().to_lowercase().contains(&name) {
+                named.push(path.file_name().unwrap().to_owned());
+            }
+        }
+    }
+    assert_eq!(named, ["adapter.rs"]);
+}
