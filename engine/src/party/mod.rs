@@ -7,6 +7,7 @@
 //! [`writing`], [`turn`], [`host`] and [`residents`].
 
 pub(crate) mod admit;
+mod ahead;
 pub(crate) mod causal;
 pub(crate) mod command;
 mod compose;
@@ -32,4 +33,5 @@ pub use command::{FeedStatus, Ingested, PartyStatus, Receipt};
 pub use compose::PAYLOAD_BYTES_MAX;
 pub use handle::{ItemInfo, ItemQuery, Party, Quarantined};
 pub use request::{AdmissionRequest, RequestError};
+pub(crate) use state::{Host, PartyState, Progress};
 pub use transaction::{NewItem, Pending, Transaction};

@@ -14,7 +14,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use kameo::Actor;
 use kameo::actor::{ActorRef, PreparedActor, WeakActorRef};
 use kameo::error::HookError;
@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 use tracing::{Instrument as _, Span};
 
 use super::admit::Position;
+use super::ahead::ReadAhead;
 use super::command::{Command, FeedStatus, PartyStatus};
 use super::host::StoreHost;
 use super::residents::{ROUND, Residents};
@@ -72,15 +73,6 @@ pub(crate) struct PartyProcessor {
     failed: Option<Error>,
     /// Inside the engine's span; every batch has one inside this.
     span: Span,
-}
-
-/// Stored blocks of the feed that is being processed.
-#[derive(Default)]
-struct ReadAhead {
-    feed: Option<FeedNo>,
-    /// Position of the first block.
-    seq: u64,
-    blocks: std::collections::VecDeque<Bytes>,
 }
 
 impl Actor for PartyProcessor {
@@ -272,36 +264,21 @@ impl PartyProcessor {
                 }
                 Progress::NotAdmitted | Progress::Halted | Progress::Held => break,
             }
-            self.read_ahead.blocks.pop_front();
-            self.read_ahead.seq += 1;
+            self.read_ahead.used(feed, length - seq - 1);
         }
         Ok(done)
     }
 
     /// A stored block, read together with those after it.
     fn block(&mut self, feed: FeedNo, seq: u64, length: u64) -> Result<Bytes, Error> {
-        let ahead = &mut self.read_ahead;
-        if ahead.feed != Some(feed) || ahead.seq != seq || ahead.blocks.is_empty() {
-            *ahead = ReadAhead { feed: Some(feed), seq, blocks: Default::default() };
-            // One allocation for all of them: the blocks are slices of it.
-            let mut bytes = BytesMut::new();
-            let mut ends = Vec::new();
-            let until = length.min(seq + TURN_BLOCKS_MAX as u64);
-            self.shared.store.feeds().scan_blocks(feed, seq, until, &mut |_, block| {
-                bytes.extend_from_slice(block);
-                ends.push(bytes.len());
-                if bytes.len() < READ_AHEAD_BYTES_MAX {
-                    ControlFlow::Continue(())
-                } else {
-                    ControlFlow::Break(())
-                }
+        let (shared, telemetry) = (&self.shared, &self.telemetry);
+        let block = self.read_ahead.block(feed, seq, length, |range, chunk| {
+            shared.store.feeds().scan_blocks(feed, range.start, range.end, &mut |_, block| {
+                if chunk.push(block) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             })?;
-            let bytes = bytes.freeze();
-            let starts = std::iter::once(0).chain(ends.iter().copied());
-            ahead.blocks = starts.zip(&ends).map(|(start, end)| bytes.slice(start..*end)).collect();
-            self.telemetry.read(ahead.blocks.len() as u64);
-        }
-        let block = self.read_ahead.blocks.front().cloned();
+            telemetry.read(chunk.len() as u64);
+            Ok(())
+        })?;
         block.ok_or_else(|| Error::corrupt(format!("block {seq} of {feed} is missing")))
     }
 
