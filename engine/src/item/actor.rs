@@ -102,7 +102,7 @@ impl Actor for ItemActor {
         let Args { loader, gauge, telemetry, state } = args;
         let state = match state {
             Some(state) => Ok(state),
-            None => load(&loader).await,
+            None => load(&loader, &gauge).await,
         };
         let actor = Self { loader, gauge, telemetry, state, updates: None };
         actor.measure(0, 0);
@@ -137,7 +137,7 @@ impl Message<Command> for ItemActor {
                 let _ = reply.send(self.checkpoint());
             }
             Command::Reload(reply) => {
-                self.state = load(&self.loader).await;
+                self.state = load(&self.loader, &self.gauge).await;
                 self.measure(0, 0);
                 let _ = reply.send(());
             }
@@ -242,11 +242,14 @@ impl ItemActor {
     }
 }
 
-async fn load(loader: &Loader) -> Result<ItemState, Error> {
+async fn load(loader: &Loader, gauge: &Gauge) -> Result<ItemState, Error> {
     let loader = loader.clone();
-    tokio::task::spawn_blocking(move || loader.load()).await.map_err(|error| {
+    let loaded = tokio::task::spawn_blocking(move || loader.load()).await.map_err(|error| {
         Error::caused(crate::ErrorKind::Internal, "loading an item failed", error)
-    })?
+    })?;
+    let (state, tail) = loaded?;
+    gauge.loaded(tail.messages, tail.bytes);
+    Ok(state)
 }
 
 /// A resident item as its party holds it.

@@ -24,6 +24,12 @@ impl Gauge {
         self.memory_bytes.store(memory_bytes, Relaxed);
     }
 
+    /// The item was loaded from its checkpoint and this much behind it, which still lacks one.
+    pub(crate) fn loaded(&self, messages: u64, bytes: u64) {
+        self.messages.store(messages, Relaxed);
+        self.bytes.store(bytes, Relaxed);
+    }
+
     pub(crate) fn checkpointed(&self) {
         self.messages.store(0, Relaxed);
         self.bytes.store(0, Relaxed);

@@ -3,18 +3,23 @@
 //! Invariant: what is read here was committed; what is not committed yet is known to
 //! [`PartyState`](super::state::PartyState) alone.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use systole_proto::FeedKey;
 use systole_store::{CausalStep, FeedNo, Store};
 
-use super::causal::{Causal, Past, Step};
+use super::causal::{Causal, STEP_FULL_EVERY, Step};
 use crate::Error;
 
-/// How many positions of a feed are looked ahead for steps.
-const LOOK_AHEAD: u64 = 4_096;
+/// How many positions of a feed are looked ahead for steps, once as many were needed.
+const LOOK_AHEAD_MAX: u64 = 4_096;
+
+/// Positions of a feed that are passed step by step. Beyond, the past is built anew from the nearest
+/// full step, which takes about as many reads.
+const PASS_MAX: u64 = STEP_FULL_EVERY as u64 / 2;
 
 /// The key of a numbered feed.
 pub(crate) fn key(store: &Store, feed: FeedNo) -> Result<FeedKey, Error> {
@@ -38,7 +43,8 @@ pub(crate) fn step(store: &Store, feed: FeedNo, seq: u64) -> Result<Option<(Step
     Ok(Some((step, depth)))
 }
 
-/// Pasts of many blocks of a few feeds, asked for in rising order within each feed.
+/// Pasts of many blocks of a few feeds, asked for in rising order within each feed. Few or many, near
+/// or far from each other: about as many steps are read as are needed.
 pub(crate) struct Pasts<'a> {
     store: &'a Store,
     feeds: BTreeMap<FeedNo, Upcoming>,
@@ -50,6 +56,8 @@ struct Upcoming {
     /// Steps after the current one, up to and including `known_to`.
     next: VecDeque<CausalStep>,
     known_to: u64,
+    /// How many positions are looked ahead next time.
+    ahead: u64,
 }
 
 impl<'a> Pasts<'a> {
@@ -59,38 +67,54 @@ impl<'a> Pasts<'a> {
 
     /// Lamport number and past of block `seq` of `feed`.
     pub(crate) fn causal(&mut self, feed: FeedNo, seq: u64) -> Result<Causal, Error> {
-        let known = self.feeds.get(&feed).is_some_and(|upcoming| {
-            let from = upcoming.current.as_ref().map_or(0, |step| step.seq);
-            (from..=upcoming.known_to).contains(&seq)
-        });
-        if !known {
-            self.look(feed, seq)?;
+        let store = self.store;
+        let upcoming = match self.feeds.entry(feed) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(vacant) => vacant.insert(Upcoming::at(store, feed, seq)?),
+        };
+        let from = upcoming.current.as_ref().map_or(0, |step| step.seq);
+        if seq < from || seq > upcoming.known_to + PASS_MAX {
+            *upcoming = Upcoming::at(store, feed, seq)?;
+        } else if seq > upcoming.known_to {
+            upcoming.read_to(store, feed, seq)?;
         }
-        let upcoming = self.feeds.get_mut(&feed).expect("just looked for");
-        while upcoming.next.front().is_some_and(|step| step.seq <= seq) {
-            let step = upcoming.next.pop_front().expect("just seen");
-            let mut past = match &upcoming.current {
-                Some(current) if !step.full => Past::clone(&current.past),
-                _ => Past::default(),
-            };
-            for (feed, length) in &step.entries {
-                past.raise(*feed, *length);
-            }
-            upcoming.current =
-                Some(Step { seq: step.seq, lamport: step.lamport, past: Arc::new(past) });
-        }
+        upcoming.pass_to(seq);
         Ok(upcoming.current.as_ref().map_or(Causal::unlinked(seq), |step| step.causal(seq)))
     }
+}
 
-    fn look(&mut self, feed: FeedNo, seq: u64) -> Result<(), Error> {
-        let current = step(self.store, feed, seq)?.map(|(step, _)| step);
-        let known_to = seq + LOOK_AHEAD;
-        let mut next = VecDeque::new();
-        self.store.feeds().scan_steps(feed, seq + 1, known_to + 1, &mut |step| {
-            next.push_back(step);
+impl Upcoming {
+    fn at(store: &Store, feed: FeedNo, seq: u64) -> Result<Self, Error> {
+        let current = step(store, feed, seq)?.map(|(step, _)| step);
+        Ok(Self { current, next: VecDeque::new(), known_to: seq, ahead: 0 })
+    }
+
+    /// Reads the steps up to `seq`, and the more beyond it the more were of use so far.
+    fn read_to(&mut self, store: &Store, feed: FeedNo, seq: u64) -> Result<(), Error> {
+        let until = seq + self.ahead;
+        store.feeds().scan_steps(feed, self.known_to + 1, until + 1, &mut |step| {
+            self.next.push_back(step);
             ControlFlow::Continue(())
         })?;
-        self.feeds.insert(feed, Upcoming { current, next, known_to });
+        self.known_to = until;
+        self.ahead = (self.ahead * 2).clamp(1, LOOK_AHEAD_MAX);
         Ok(())
+    }
+
+    fn pass_to(&mut self, seq: u64) {
+        while self.next.front().is_some_and(|step| step.seq <= seq) {
+            let CausalStep { seq, lamport, full, entries, .. } =
+                self.next.pop_front().expect("just seen");
+            // In place, unless somebody keeps the past of the step before.
+            let mut past = match self.current.take() {
+                Some(current) if !full => current.past,
+                _ => Arc::default(),
+            };
+            let raised = Arc::make_mut(&mut past);
+            for (feed, length) in entries {
+                raised.raise(feed, length);
+            }
+            self.current = Some(Step { seq, lamport, past });
+        }
     }
 }

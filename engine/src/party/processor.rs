@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use bytes::Bytes;
 use kameo::Actor;
@@ -40,6 +41,9 @@ use crate::settings::{
 use crate::shared::Shared;
 use crate::telemetry::Telemetry;
 use crate::{Error, ErrorKind, Event};
+
+/// How long the party rests between two looks for checkpoints that are on their way.
+const CHECKPOINTS_LOOKED_AFTER: Duration = Duration::from_millis(2);
 
 /// How many commands may be handled between two turns of processing.
 const COMMANDS_BETWEEN_TURNS: u32 = 64;
@@ -151,8 +155,11 @@ impl Actor for PartyProcessor {
             } else if work {
                 self.process_turn().await;
             } else {
-                match tokio::time::timeout(ROUND, mailbox.recv()).await {
+                let busy = self.residents.is_busy();
+                let pause = if busy { CHECKPOINTS_LOOKED_AFTER } else { ROUND };
+                match tokio::time::timeout(pause, mailbox.recv()).await {
                     Ok(signal) => return Ok(signal),
+                    Err(_) if busy => self.gather_checkpoints().await,
                     Err(_) => self.rest().await,
                 }
             }
@@ -191,6 +198,9 @@ impl Message<Command> for PartyProcessor {
                 };
                 // Whoever asked and went away needs no answer; the same holds below.
                 let _ = reply.send(handle);
+                if self.residents.are_many_fresh() {
+                    self.residents.end_turn(false).await;
+                }
             }
             Command::Status(reply) => {
                 let _ = reply.send(self.status());
@@ -218,13 +228,16 @@ impl PartyProcessor {
         self.state.next_ready(self.last_ready).is_some()
     }
 
-    /// Nothing was asked for a round: looks after residents and writes checkpoints that have come.
+    /// Nothing was asked for a round: looks after residents.
     async fn rest(&mut self) {
         self.residents.round();
         self.residents.end_turn(true).await;
-        if self.residents.awaits_checkpoints() {
-            self.commit(Turn::default()).await;
-        }
+    }
+
+    /// Writes the checkpoints that have come, and asks for the next ones.
+    async fn gather_checkpoints(&mut self) {
+        self.commit(Turn::default()).await;
+        self.residents.end_turn(false).await;
     }
 
     /// Processes stored blocks of the feeds whose turn it is, up to the bounds of one turn.

@@ -27,6 +27,10 @@ use crate::telemetry::Telemetry;
 /// How often residency is looked at while nothing else happens.
 pub(crate) const ROUND: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// How many turns, and items brought into memory, lie between two looks at what residents hold.
+const COUNT_EVERY: u64 = 64;
+const BROUGHT_MAX: usize = 64;
+
 /// Tails of items not in memory that are counted, to know when a checkpoint is due.
 const COLD_TAILS_MAX: usize = 65_536;
 
@@ -54,6 +58,8 @@ pub(crate) struct Residents {
     asked: Vec<(ItemKey, oneshot::Receiver<Taken>)>,
     ending: JoinSet<()>,
     turn: u64,
+    /// Items brought into memory since residents were last counted.
+    brought: usize,
     /// Messages and bytes since a checkpoint, of items that are not in memory.
     cold: lru::LruCache<ItemKey, (u64, u64)>,
     /// Items not in memory that are due for a checkpoint.
@@ -70,6 +76,7 @@ impl Residents {
             asked: Vec::new(),
             ending: JoinSet::new(),
             turn: 0,
+            brought: 0,
             cold: lru::LruCache::new(tails),
             due: Vec::new(),
         }
@@ -107,6 +114,7 @@ impl Residents {
                 telemetry: self.telemetry.clone(),
                 state,
             };
+            self.brought += 1;
             self.telemetry.live.resident.fetch_add(1, Relaxed);
             self.telemetry.live.resident_bytes.fetch_add(ACTOR_BYTES as u64, Relaxed);
             Entry {
@@ -139,9 +147,10 @@ impl Residents {
     pub(crate) async fn end_turn(&mut self, thorough: bool) {
         self.turn += 1;
         self.load_due().await;
-        if !thorough && !self.turn.is_multiple_of(64) {
+        if !thorough && !self.turn.is_multiple_of(COUNT_EVERY) && self.brought < BROUGHT_MAX {
             return;
         }
+        self.brought = 0;
         self.count();
         let policy = self.shared.settings.checkpoints;
         let due: Vec<ItemKey> = self
@@ -160,6 +169,12 @@ impl Residents {
             self.ask_checkpoint(key).await;
         }
         self.evict().await;
+    }
+
+    /// Whether so many items came into memory that the budget must be looked at. Items come without
+    /// any turn where a party is only read.
+    pub(crate) fn are_many_fresh(&self) -> bool {
+        self.brought >= BROUGHT_MAX
     }
 
     /// A round without a turn has passed: whoever was not used meanwhile is a round longer idle.
@@ -189,9 +204,9 @@ impl Residents {
         taken
     }
 
-    /// Whether checkpoints are on their way.
-    pub(crate) fn awaits_checkpoints(&self) -> bool {
-        !self.asked.is_empty()
+    /// Whether checkpoints are on their way or have yet to be asked for.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.asked.is_empty() || !self.due.is_empty()
     }
 
     /// Asks every item with a tail worth it for a last checkpoint, ends all items, and waits for both.

@@ -19,6 +19,13 @@ use crate::{Error, ErrorKind};
 /// Most messages that are read at once while an item is loaded.
 const CHUNK_MESSAGES: usize = 1_024;
 
+/// The messages that an item was loaded from beside its checkpoint.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tail {
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+}
+
 /// Loads one item from the store, as often as asked.
 #[derive(Clone)]
 pub(crate) struct Loader {
@@ -45,19 +52,21 @@ impl Loader {
         self.id
     }
 
-    /// The item from its newest checkpoint and the messages since.
-    pub(crate) fn load(&self) -> Result<ItemState, Error> {
+    /// The item from its newest checkpoint and the messages since, and how many those were.
+    pub(crate) fn load(&self) -> Result<(ItemState, Tail), Error> {
         let checkpoint = self.store.items().checkpoint(self.key)?;
         let state = match checkpoint {
             Some((_, bytes)) => self.restore(self.record()?, unpack(bytes)?)?,
             None => self.empty()?,
         };
-        self.catch_up(state, u64::MAX)
+        let mut tail = Tail::default();
+        let state = self.catch_up(state, u64::MAX, &mut tail)?;
+        Ok((state, tail))
     }
 
     /// The item from all of its messages up to `ordinal`, without its checkpoint.
     pub(crate) fn replay(&self, ordinal: u64) -> Result<ItemState, Error> {
-        self.catch_up(self.empty()?, ordinal)
+        self.catch_up(self.empty()?, ordinal, &mut Tail::default())
     }
 
     /// The item from its checkpoint alone.
@@ -105,7 +114,7 @@ impl Loader {
                     record.clone(),
                     Box::new(UnknownModel::empty(record.model.clone(), record.version)),
                 );
-                return self.catch_up(state, parts.ordinal);
+                return self.catch_up(state, parts.ordinal, &mut Tail::default());
             }
         };
         let metadata = Object::restore(&parts.metadata).map_err(corrupt)?;
@@ -121,8 +130,13 @@ impl Loader {
         Ok(ItemState::restored(record, model, metadata, authors, parts.ordinal))
     }
 
-    /// Applies the log's messages after the state's ordinal, up to `ordinal`.
-    fn catch_up(&self, mut state: ItemState, ordinal: u64) -> Result<ItemState, Error> {
+    /// Applies the log's messages after the state's ordinal, up to `ordinal`, and counts them.
+    fn catch_up(
+        &self,
+        mut state: ItemState,
+        ordinal: u64,
+        tail: &mut Tail,
+    ) -> Result<ItemState, Error> {
         let mut pasts = Pasts::new(&self.store);
         let mut keys = BTreeMap::new();
         loop {
@@ -145,6 +159,8 @@ impl Loader {
                 };
                 let past = pasts.causal(entry.feed, entry.seq)?.past;
                 let payload = payload(block, &entry)?;
+                tail.messages += 1;
+                tail.bytes += payload.len() as u64;
                 batch.push(Incoming { entry, key, past, payload });
             }
             let applied = state.apply(batch)?;
