@@ -115,7 +115,7 @@ fn check_history(seed: u64) {
 }
 
 #[test]
-fn every_causal_order_gives_the_same_text() {
+fn random_histories_give_one_text_in_every_causal_order() {
     if let Ok(seed) = std::env::var("SYSTOLE_SEED") {
         return check_history(seed.parse().unwrap());
     }

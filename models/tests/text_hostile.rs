@@ -203,6 +203,9 @@ fn replay(messages: &[Message], random: &mut Random) -> (Replica, BTreeSet<(Feed
     for batch in batches(messages, &order, most, random) {
         let indices = replica.apply(&batch);
         refused.extend(indices.into_iter().map(|i| (batch[i].origin.feed, batch[i].origin.seq)));
+        if random.one_in(20) {
+            replica = replica.reopened();
+        }
     }
     (replica, refused)
 }

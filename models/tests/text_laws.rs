@@ -46,7 +46,7 @@ fn resolve(text: &Text, choice: &Choice) -> Option<TextMutation> {
 }
 
 #[test]
-fn text_keeps_the_laws_of_models() {
+fn text_keeps_the_laws_of_models_in_random_histories() {
     let check = ModelCheck::with_choices(choices(), resolve, |text: &Text| {
         (text.to_string(), text.len(), text.len_utf16())
     });

@@ -221,3 +221,19 @@ fn changes_tell_what_happened_in_code_points() {
     replayed.follow(&outcome.changes);
     assert_eq!(replayed.followed.iter().collect::<String>(), "aéb");
 }
+
+#[test]
+fn a_long_text_is_read_and_edited_after_a_restore() {
+    let content = "ab🦀".repeat(100_000);
+    let (mut writer, first) = with(&content);
+    let second = writer.write(feed(1), 0, TextMutation::delete(150_000, 3)).unwrap();
+    let read = writer.reopened();
+    assert_eq!(read.text.slice(2..4), writer.text.slice(2..4));
+    assert_eq!(read.view(), writer.view());
+    let mut written = writer.reopened();
+    let third = written.write(feed(2), 0, TextMutation::insert(200_001, "é").utf16()).unwrap();
+    let mut applied = writer.reopened();
+    assert!(applied.apply(&[first, second, third]).is_empty());
+    assert_eq!(applied.view(), written.view());
+    assert_eq!(applied.reopened().reopened().view(), written.view());
+}

@@ -124,12 +124,12 @@ fn check_checkpoint(text: &Text, end: &str) {
 }
 
 #[test]
-fn single_keystrokes_of_a_paper_replay_to_its_end() {
+fn a_trace_of_single_keystrokes_replays_to_its_end() {
     check_sequential("automerge-paper.json.gz");
 }
 
 #[test]
-fn edits_of_a_component_replay_to_its_end() {
+fn a_trace_of_a_component_replays_to_its_end() {
     check_sequential("sveltecomponent.json.gz");
 }
 
@@ -218,11 +218,11 @@ fn check_concurrent(name: &str, by: &[usize]) {
 }
 
 #[test]
-fn two_friends_typing_at_once_replay_to_the_end_in_any_order() {
+fn a_trace_of_two_friends_typing_at_once_replays_in_any_order() {
     check_concurrent("friendsforever.json.gz", &[1, 16, 1000]);
 }
 
 #[test]
-fn the_branches_of_a_source_file_replay_to_the_end_in_any_order() {
+fn a_trace_of_the_branches_of_a_source_file_replays_in_any_order() {
     check_concurrent("node_nodecc.json.gz", &[1, 16, 1000]);
 }

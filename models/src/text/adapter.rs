@@ -28,6 +28,9 @@ use loro::{
 use super::change::{TextChange, TextRejection, Unit};
 
 const CONTAINER: &str = "t";
+/// Code points of a text that is not edited straight from a snapshot. The library unpacks a snapshot's
+/// state in time that grows with the square of the text; building it from the history is linear.
+const FROZEN_CHARS_MIN: u64 = 128 << 10;
 
 /// One op with ids, as the library wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +53,8 @@ pub(super) struct Document {
     queue_tail: (i32, u32),
     /// Peer that edits are made as.
     peer: Option<u64>,
+    /// Whether the state is better built anew than unpacked. Only whole-text reads are cheap then.
+    frozen: bool,
     container: ContainerID,
 }
 
@@ -66,9 +71,11 @@ impl Document {
         Self::open(None).expect("a fresh document has no bytes to refuse")
     }
 
-    /// The text in a snapshot of ours. Its history stays packed until it is needed.
-    pub(super) fn from_snapshot(snapshot: &[u8]) -> Result<Self, String> {
-        Self::open(Some(snapshot))
+    /// The text of `length` code points in a snapshot of ours. It stays packed until it is edited.
+    pub(super) fn from_snapshot(snapshot: &[u8], length: u64) -> Result<Self, String> {
+        let mut document = Self::open(Some(snapshot))?;
+        document.frozen = length >= FROZEN_CHARS_MIN;
+        Ok(document)
     }
 
     fn open(snapshot: Option<&[u8]>) -> Result<Self, String> {
@@ -94,6 +101,7 @@ impl Document {
             queue: Vec::new(),
             queue_tail: (0, 0),
             peer: None,
+            frozen: false,
             container: ContainerID::new_root(CONTAINER, ContainerType::Text),
         })
     }
@@ -176,6 +184,7 @@ impl Document {
             return false;
         }
         let changes = std::mem::take(&mut self.queue);
+        self.thaw();
         self.guard(|library| {
             let schema = JsonSchema {
                 schema_version: 1,
@@ -218,7 +227,14 @@ impl Document {
         });
     }
 
+    fn thaw(&mut self) {
+        if self.frozen {
+            self.compact();
+        }
+    }
+
     fn write_as(&mut self, peer: u64) {
+        self.thaw();
         if self.peer != Some(peer) {
             let set = self.guard(|library| library.doc.set_peer_id(peer));
             set.expect("history never hands out the reserved peer");
@@ -277,7 +293,7 @@ impl Document {
         let mut fresh = Self::new();
         fresh.guard(|library| import_all(&library.doc, &old));
         fresh.take_changes();
-        *self = fresh;
+        self.replace(fresh);
     }
 
     /// Builds the text again from its history, which merges the small pieces that single imports
@@ -292,6 +308,11 @@ impl Document {
         fresh.guard(|library| import_all(&library.doc, &history));
         assert!(fresh.to_text() == text, "a history does not give the text it came from");
         fresh.take_changes();
+        self.replace(fresh);
+    }
+
+    fn replace(&mut self, fresh: Self) {
+        debug_assert!(self.queue.is_empty(), "queued ops would be lost");
         *self = fresh;
     }
 
@@ -340,10 +361,16 @@ impl Document {
     }
 
     pub(super) fn slice(&self, start: usize, end: usize) -> Option<String> {
+        if self.frozen {
+            return Some(self.to_text().chars().skip(start).take(end - start).collect());
+        }
         self.guard(|library| library.text.slice(start, end).ok())
     }
 
     pub(super) fn length_utf16(&self) -> usize {
+        if self.frozen {
+            return self.to_text().encode_utf16().count();
+        }
         self.guard(|library| library.text.len_utf16())
     }
 }

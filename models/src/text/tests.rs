@@ -62,12 +62,39 @@ fn tables_that_do_not_fit_the_snapshot_are_refused() {
 }
 
 #[test]
-fn compacting_keeps_the_text_and_what_follows() {
-    let mut text = typed(20);
-    text.document.compact();
-    text.mutate(TextMutation::delete(3, 2), &origin(20), &mut Outcome::default()).unwrap();
-    assert_eq!((text.to_string().len(), text.len()), (18, 18));
-    assert!(text.document.is_at(&text.version()));
+fn compacting_between_concurrent_edits_changes_nothing() {
+    let feeds = [FeedKey::from_bytes(&[1; 32]).unwrap(), FeedKey::from_bytes(&[2; 32]).unwrap()];
+    let mut writers = [Text::empty(), Text::empty()];
+    let mut reader = Text::empty();
+    for round in 0..20u64 {
+        let mut written = Vec::new();
+        for (writer, feed) in writers.iter_mut().zip(feeds) {
+            // Each writer has seen all rounds before, and of this one only its own.
+            let mut past = Timeframe::from_iter(feeds.map(|feed| (feed, 3 * round)));
+            for step in 0..3 {
+                let seq = 3 * round + step;
+                past.set(feed, seq);
+                let origin = Origin { feed, past: Arc::new(past.clone()), ..origin(seq) };
+                let middle = writer.len() / 2;
+                let mutation = match step {
+                    2 => TextMutation::delete(0, 1),
+                    _ => TextMutation::insert(middle, "ab"),
+                };
+                let payload = writer.mutate(mutation, &origin, &mut Outcome::default()).unwrap();
+                written.push(Message { origin, payload });
+            }
+        }
+        for text in writers.iter_mut().chain([&mut reader]) {
+            let mut outcome = Outcome::default();
+            text.apply(&written, &mut outcome);
+            assert!(outcome.refused.is_empty());
+        }
+        reader.document.compact();
+        assert!(reader.document.is_at(&reader.version()));
+        assert_eq!(writers[0].to_string(), reader.to_string());
+        assert_eq!(writers[1].to_string(), reader.to_string());
+    }
+    assert!(reader.repeats > 0, "the writers deleted the same text");
 }
 
 #[test]
