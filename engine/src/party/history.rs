@@ -45,6 +45,9 @@ pub(crate) fn step(store: &Store, feed: FeedNo, seq: u64) -> Result<Option<(Step
 
 /// Pasts of many blocks of a few feeds, asked for in rising order within each feed. Few or many, near
 /// or far from each other: about as many steps are read as are needed.
+///
+/// All of the blocks must be stored before this is made: it looks ahead, and what is not there then
+/// it takes for absent.
 pub(crate) struct Pasts<'a> {
     store: &'a Store,
     feeds: BTreeMap<FeedNo, Upcoming>,

@@ -137,13 +137,15 @@ impl Loader {
         ordinal: u64,
         tail: &mut Tail,
     ) -> Result<ItemState, Error> {
-        let mut pasts = Pasts::new(&self.store);
         let mut keys = BTreeMap::new();
         loop {
             let entries = self.entries(state.ordinal(), ordinal)?;
             if entries.is_empty() {
                 return Ok(state);
             }
+            // Made after the entries were read, for these alone: messages of the next chunk may be
+            // written meanwhile, and their steps are not among those that this one looks ahead at.
+            let mut pasts = Pasts::new(&self.store);
             let positions: Vec<_> = entries.iter().map(|entry| (entry.feed, entry.seq)).collect();
             let blocks = self.store.feeds().blocks(&positions)?;
             self.telemetry.read(blocks.len() as u64);
