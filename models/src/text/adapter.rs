@@ -28,8 +28,9 @@ use loro::{
 use super::change::{TextChange, TextRejection, Unit};
 
 const CONTAINER: &str = "t";
-/// Code points of a text that is not edited straight from a snapshot. The library unpacks a snapshot's
-/// state in time that grows with the square of the text; building it from the history is linear.
+/// Code points of a text that is not edited straight from a snapshot. The library unpacks a
+/// snapshot's state in time that grows with the square of the text; building it from the history is
+/// linear.
 const FROZEN_CHARS_MIN: u64 = 128 << 10;
 
 /// One op with ids, as the library wants it.
@@ -132,8 +133,7 @@ impl Document {
             && self.queue.last().is_some_and(|change| change.id.peer == peer)
             && self.queue_tail.0 == start;
         if !follows {
-            // A message's own start cannot be inside an earlier one, so a change per message is
-            // always right; one change for a run of typing is only cheaper.
+            // One change per message would do as well; one for a whole run of typing is cheaper.
             let deps = deps.iter().map(|&(peer, end)| ID::new(peer, end - 1)).collect();
             let id = ID::new(peer, start);
             self.queue.push(JsonChange {

@@ -26,6 +26,8 @@
 //! `length` is that of the document; `repeats` is exact for what the document holds.
 
 mod adapter;
+mod admit;
+mod author;
 mod change;
 mod checkpoint;
 mod columns;
@@ -39,9 +41,9 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use crate::{CorruptCheckpoint, Message, Model, Order, Origin, Outcome};
-use adapter::{Document, DocumentOp, FailedEdit, PeerEnd};
-use history::{History, Place, Reach, Repeats};
-use wire::{WireFeed, WireOp};
+use adapter::{Document, FailedEdit, PeerEnd};
+use history::{History, Reach};
+use wire::WireOp;
 
 /// Up to so many messages at once are made as edits if nothing is concurrent to them: an import
 /// costs about as much as two, and leaves pieces behind.
@@ -58,8 +60,6 @@ const BYTES_PER_IMPORT: u64 = 70;
 pub use change::{TextChange, TextMutation, TextRejection};
 pub use history::TEXT_CHARS_MAX;
 pub use wire::{TEXT_BYTES_MAX, TEXT_OPS_MAX};
-
-use change::Unit;
 
 /// Plain text, edited by any number of people at once.
 ///
@@ -111,118 +111,6 @@ impl Text {
         self.document.slice(range.start, range.end)
     }
 
-    /// Checks one message and queues its ops.
-    fn admit(
-        &mut self,
-        track: usize,
-        message: &Message,
-        few: bool,
-        changes: &mut Vec<TextChange>,
-    ) -> Result<(), String> {
-        let origin = &message.origin;
-        let ops = wire::decode(&message.payload).map_err(|malformed| malformed.to_string())?;
-        let whole = self.repeats..=self.repeats + self.repeats_queued;
-        let mut place = self.history.place(track, origin, whole);
-        let checked = self.check(&place, origin, &ops)?;
-        self.require_length(&mut place, checked.reaches, changes)?;
-
-        let peer = self.history.peer(track);
-        if few && place.sees_all && self.document.is_flushed() {
-            self.document.replay(peer, &checked.ops);
-            self.take_changes(changes);
-        } else {
-            let deps: Vec<PeerEnd> = place.deps.iter().map(|dep| self.peer_end(dep)).collect();
-            self.document.queue(peer, place.start, &deps, checked.ops.into_iter());
-        }
-        if !place.sees_all {
-            self.repeats_queued += u64::from(checked.deleted);
-        }
-        self.history.record(&place, origin, ops.iter().map(numbers));
-        self.added += checked.numbers as u64;
-        Ok(())
-    }
-
-    /// Checks everything but the length of the author's text, and says how long that must be.
-    fn check(&self, place: &Place, origin: &Origin, ops: &[WireOp<'_>]) -> Result<Checked, String> {
-        let mut checked = Checked::default();
-        let mut others = None;
-        for op in ops {
-            let (count, _) = numbers(op);
-            // Text of one message is bounded, so the sum stays small; a delete is as long as its
-            // author claims.
-            let next = i64::from(place.start) + checked.numbers;
-            let shift = checked.inserted - i64::from(checked.deleted);
-            match *op {
-                WireOp::Insert { at, text } => {
-                    checked.reaches = checked.reaches.max(i64::from(at) - shift);
-                    checked.inserted += i64::from(count);
-                    checked.ops.push(DocumentOp::Insert { at, text: text.to_owned() });
-                }
-                WireOp::Delete { at, len, feed, back } => {
-                    checked.reaches = checked.reaches.max(i64::from(at) + i64::from(len) - shift);
-                    if checked.reaches > TEXT_CHARS_MAX as i64 {
-                        return Err("message reaches past any text".to_owned());
-                    }
-                    checked.deleted += len;
-                    let (target, end) = match feed {
-                        WireFeed::Own => (place.track, next),
-                        WireFeed::Other(index) => {
-                            let others = others.get_or_insert_with(|| {
-                                self.history.others(place.track, &origin.past).collect::<Vec<_>>()
-                            });
-                            let reach = usize::try_from(index).ok().and_then(|i| others.get(i));
-                            let reach: &Reach = reach.ok_or("deleted feed is not in the past")?;
-                            (reach.track, i64::from(reach.end))
-                        }
-                    };
-                    let first = end - i64::from(back);
-                    if first < 0 || first + i64::from(len) > end {
-                        return Err("deleted text is not in the past".to_owned());
-                    }
-                    let (peer, counter) = (self.history.peer(target), first as i32);
-                    checked.ops.push(DocumentOp::Delete { at, len, peer, counter });
-                }
-            }
-            checked.numbers += i64::from(count);
-        }
-        if place.total.inserted + checked.inserted > TEXT_CHARS_MAX as i64 {
-            return Err("text is too large".to_owned());
-        }
-        Ok(checked)
-    }
-
-    /// Refuses a message that needs a longer text than its author saw. Where that length is not
-    /// known from the tables, it is found out, and `place` keeps it.
-    fn require_length(
-        &mut self,
-        place: &mut Place,
-        reaches: i64,
-        changes: &mut Vec<TextChange>,
-    ) -> Result<(), String> {
-        if reaches > place.length() && place.repeats.vague {
-            self.flush(changes);
-            let possible = (self.repeats - place.repeats.at_least) as i64;
-            if place.sees_all {
-                place.repeats = Repeats { at_least: self.repeats, vague: false };
-            } else if reaches <= place.length() + possible {
-                let version: Vec<PeerEnd> =
-                    self.history.version(place).iter().map(|reach| self.peer_end(reach)).collect();
-                let missing = self.document.length_at(&version) as i64 - place.length();
-                assert!(
-                    (0..=possible).contains(&missing),
-                    "a version's length contradicts the tables"
-                );
-                let at_least = place.repeats.at_least + missing as u64;
-                place.repeats = Repeats { at_least, vague: false };
-            }
-        }
-        if reaches <= place.length() {
-            Ok(())
-        } else {
-            Err("message reaches past the end of its author's text".to_owned())
-        }
-    }
-
     /// Makes the queued messages part of the document.
     fn flush(&mut self, changes: &mut Vec<TextChange>) {
         self.imports += u64::from(self.document.flush());
@@ -243,79 +131,6 @@ impl Text {
             }
         }
         changes.extend(fresh);
-    }
-
-    /// The edits that do something, if they are within bounds as far as that is known without the
-    /// text.
-    fn precheck(
-        &self,
-        edits: Vec<TextChange>,
-        unit: Unit,
-    ) -> Result<Vec<TextChange>, TextRejection> {
-        let edits: Vec<TextChange> = edits.into_iter().filter(|edit| !edit.is_empty()).collect();
-        if edits.is_empty() {
-            return Err(TextRejection::Empty);
-        }
-        if edits.len() > TEXT_OPS_MAX {
-            return Err(TextRejection::TooManyOps);
-        }
-        let mut length = self.len();
-        let mut bytes = 0;
-        for edit in &edits {
-            let (end, after) = match edit {
-                TextChange::Insert { at, text } => {
-                    bytes += text.len();
-                    (*at, length + inserted(edit))
-                }
-                TextChange::Delete { at, len } => {
-                    let end = at.saturating_add(*len);
-                    (end, length.saturating_sub(*len))
-                }
-            };
-            // UTF-16 lengths are known by the document only; it checks edit by edit.
-            if unit == Unit::CodePoint && end > length {
-                return Err(TextRejection::OutOfBounds { at: end, length });
-            }
-            length = after;
-        }
-        if bytes > TEXT_BYTES_MAX { Err(TextRejection::TooLarge) } else { Ok(edits) }
-    }
-
-    /// Ops of our own as a message.
-    fn write(
-        &self,
-        place: &Place,
-        origin: &Origin,
-        ops: &[DocumentOp],
-    ) -> Result<Vec<u8>, TextRejection> {
-        if ops.len() > TEXT_OPS_MAX {
-            return Err(TextRejection::TooManyOps);
-        }
-        let mut others = None;
-        let mut next = place.start;
-        let mut written = Vec::with_capacity(ops.len());
-        for op in ops {
-            written.push(match op {
-                DocumentOp::Insert { at, text } => WireOp::Insert { at: *at, text },
-                DocumentOp::Delete { at, len, peer, counter } => {
-                    let (feed, end) = if *peer == self.history.peer(place.track) {
-                        (WireFeed::Own, next)
-                    } else {
-                        let others = others.get_or_insert_with(|| {
-                            self.history.others(place.track, &origin.past).collect::<Vec<_>>()
-                        });
-                        let position =
-                            others.iter().position(|reach| self.history.peer(reach.track) == *peer);
-                        let index = position.expect("deleted text is in the past");
-                        (WireFeed::Other(index as u32), others[index].end)
-                    };
-                    WireOp::Delete { at: *at, len: *len, feed, back: (end - counter) as u32 }
-                }
-            });
-            next += numbers(&written[written.len() - 1]).0;
-        }
-        let payload = wire::encode(&written);
-        if payload.len() > TEXT_BYTES_MAX { Err(TextRejection::TooLarge) } else { Ok(payload) }
     }
 
     /// Code points that were ever inserted or deleted.
@@ -479,17 +294,6 @@ impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Text").field("length", &self.length).finish_non_exhaustive()
     }
-}
-
-/// What [`Text::check`] found.
-#[derive(Default)]
-struct Checked {
-    ops: Vec<DocumentOp>,
-    /// Length that the author's text must have had.
-    reaches: i64,
-    inserted: i64,
-    deleted: u32,
-    numbers: i64,
 }
 
 /// Code points that an edit inserts.

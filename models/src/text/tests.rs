@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use systole_proto::{FeedKey, Stamp, Timeframe};
 
+use super::adapter::DocumentOp;
 use super::*;
 
 fn origin(seq: u64) -> Origin {
