@@ -237,3 +237,25 @@ fn a_long_text_is_read_and_edited_after_a_restore() {
     assert_eq!(applied.view(), written.view());
     assert_eq!(applied.reopened().reopened().view(), written.view());
 }
+
+#[test]
+fn a_thousand_authors_write_in_turn() {
+    let mut writer = Replica::default();
+    let messages: Vec<Message> = (0..1000)
+        .map(|author| {
+            let at = writer.text.len() / 2;
+            writer.write(feed(author), 0, TextMutation::replace(at, author % 2, "ab")).unwrap()
+        })
+        .collect();
+    for size in [7, 1000] {
+        let mut reader = Replica::default();
+        for batch in messages.chunks(size) {
+            assert!(reader.apply(batch).is_empty());
+        }
+        assert_eq!(reader.view(), writer.view());
+        assert_eq!(reader.reopened().text.digest(), writer.text.digest());
+    }
+    // Every author saw all before: half a million pairs.
+    assert!(writer.text.memory_bytes() < 10 << 20);
+    assert!(writer.text.checkpoint().len() < 4 << 20);
+}

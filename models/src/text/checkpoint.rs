@@ -8,12 +8,10 @@
 //! Behind it stand bytes of our own, still every number is checked: no table is accepted that the
 //! code over it could trip on.
 
-use std::collections::BTreeMap;
-
 use systole_proto::FeedKey;
 use systole_proto::limits::FEED_LENGTH_MAX;
 
-use super::columns::{EndRun, Ends, Kinds, Steps};
+use super::columns::{EndRun, Ends, Kinds, Sight, Sights, Steps};
 use super::history::{History, Repeats, Track};
 use super::wire::{put, take};
 
@@ -43,15 +41,7 @@ pub(super) fn encode(history: &History, length: u64, repeats: u64, snapshot: &[u
         put_steps(&mut out, &track.repeats, |out, value| {
             put(out, value.at_least << 1 | u64::from(value.vague));
         });
-        put(&mut out, track.seen.len() as u64);
-        for (&other, seen) in &track.seen {
-            put(&mut out, other as u64);
-            let mut last = 0;
-            put_steps(&mut out, seen, |out, end| {
-                put(out, (end - last) as u64);
-                last = end;
-            });
-        }
+        put_seen(&mut out, &track.seen);
     }
     put(&mut out, length);
     put(&mut out, repeats);
@@ -116,6 +106,20 @@ fn put_steps<T: Copy>(out: &mut Vec<u8>, steps: &Steps<T>, mut value: impl FnMut
     }
 }
 
+fn put_seen(out: &mut Vec<u8>, seen: &Sights) {
+    put(out, seen.rows.len() as u64);
+    let mut last = Sight { track: 0, start: 0, end: 0 };
+    for row in &seen.rows {
+        put(out, u64::from(row.track - last.track));
+        if row.track != last.track {
+            (last.start, last.end) = (0, 0);
+        }
+        put(out, (row.start - last.start) as u64);
+        put(out, (row.end - last.end) as u64);
+        last = *row;
+    }
+}
+
 /// What is left to read.
 struct Reader<'a>(&'a [u8]);
 
@@ -159,17 +163,33 @@ impl Reader<'_> {
             let number = reader.number()?;
             Ok(Repeats { at_least: number >> 1, vague: number & 1 == 1 })
         })?;
-        let mut seen = BTreeMap::new();
-        for _ in 0..self.count()? {
-            let other = usize::try_from(self.number()?).map_err(|_| "feed out of range")?;
-            let mut last = 0;
-            let steps = self.steps(ends.last(), |reader| {
-                last = reader.counter(last)?;
-                Ok(last)
-            })?;
-            seen.insert(other, steps);
-        }
+        let seen = self.seen(ends.last())?;
         Ok(Track::new(feed, peer, length, (ends, kinds, repeats), seen))
+    }
+
+    fn seen(&mut self, end: i32) -> Result<Sights, &'static str> {
+        let mut seen = Sights::default();
+        let mut last = Sight { track: 0, start: 0, end: 0 };
+        for _ in 0..self.count()? {
+            let step = self.narrow()?;
+            let mut row = last;
+            if step > 0 {
+                let track = last.track.checked_add(step).ok_or("feed out of range")?;
+                row = Sight { track, start: 0, end: 0 };
+            }
+            row = Sight {
+                track: row.track,
+                start: self.counter(row.start)?,
+                end: self.rising(row.end)?,
+            };
+            let first = seen.rows.is_empty() || step > 0;
+            if row.start >= end || (!first && row.start == last.start) {
+                return Err("sight out of place");
+            }
+            seen.rows.push(row);
+            last = row;
+        }
+        Ok(seen)
     }
 
     fn ends(&mut self) -> Result<Ends, &'static str> {

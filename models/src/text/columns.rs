@@ -1,4 +1,4 @@
-//! The three tables that say what each message of one feed did, held as runs because typing is
+//! The tables that say what each message of one feed did, held as runs because typing is
 //! regular.
 //!
 //! All of them count in the feed's *counter*: one number for every code point that the feed
@@ -130,6 +130,45 @@ impl<T: Copy + Default + PartialEq> Steps<T> {
     }
 }
 
+/// From which own number on how far each other feed had been seen. Flat, because in a text of many
+/// authors there is a row for almost every two of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sights {
+    /// By feed, then by start; ends of one feed rise with the starts.
+    pub(super) rows: Vec<Sight>,
+}
+
+/// From own number `start` on, the other feed at index `track` is seen up to number `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sight {
+    pub(super) track: u32,
+    pub(super) start: i32,
+    pub(super) end: i32,
+}
+
+impl Sights {
+    /// From the number `start` on, which is above all before, `track` is seen up to `end`.
+    pub(super) fn push(&mut self, track: u32, start: i32, end: i32) {
+        let at = self.before(track, start);
+        self.rows.insert(at, Sight { track, start, end });
+    }
+
+    /// How far the last of the own numbers below `end` had seen `track`.
+    pub(super) fn at(&self, track: u32, end: i32) -> i32 {
+        let row = self.before(track, end).checked_sub(1).map(|index| self.rows[index]);
+        row.filter(|row| row.track == track).map_or(0, |row| row.end)
+    }
+
+    /// The last row of each feed.
+    pub(super) fn last(&self) -> impl Iterator<Item = &Sight> {
+        self.rows.chunk_by(|one, next| one.track == next.track).filter_map(<[_]>::last)
+    }
+
+    fn before(&self, track: u32, start: i32) -> usize {
+        self.rows.partition_point(|row| (row.track, row.start) < (track, start))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,5 +211,19 @@ mod tests {
         assert_eq!(steps.steps, [(2, 7), (9, 8)]);
         let at = [0, 2, 3, 9, 10, 99].map(|end| steps.at(end));
         assert_eq!(at, [0, 0, 7, 7, 8, 8]);
+    }
+
+    #[test]
+    fn sights_are_kept_per_feed() {
+        let mut sights = Sights::default();
+        for (track, start, end) in [(5, 0, 3), (2, 0, 1), (5, 4, 9), (2, 7, 2)] {
+            sights.push(track, start, end);
+        }
+        let at = |track, ends: [i32; 4]| ends.map(|end| sights.at(track, end));
+        assert_eq!(at(5, [0, 1, 4, 5]), [0, 3, 3, 9]);
+        assert_eq!(at(2, [0, 1, 7, 8]), [0, 1, 1, 2]);
+        assert_eq!(at(3, [0, 1, 7, 8]), [0; 4]);
+        let last: Vec<i32> = sights.last().map(|row| row.end).collect();
+        assert_eq!(last, [2, 9]);
     }
 }

@@ -13,13 +13,14 @@
 //! Invariants: `tracks` only grows; counters stay far below `i32::MAX` because inserts are bounded
 //! by [`TEXT_CHARS_MAX`] and along one feed nothing is deleted twice.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use systole_proto::{FeedKey, Timeframe};
 
-use super::columns::{Ends, Kinds, Steps};
+use super::columns::{Ends, Kinds, Sights, Steps};
 use super::peers::Peers;
 use crate::Origin;
 
@@ -38,8 +39,7 @@ pub(super) struct Track {
     pub(super) kinds: Kinds,
     /// From which own number on how many repeats are known, and whether exactly.
     pub(super) repeats: Steps<Repeats>,
-    /// From which own number on how far each other track had been seen.
-    pub(super) seen: BTreeMap<usize, Steps<i32>>,
+    pub(super) seen: Sights,
     tip: Tip,
 }
 
@@ -68,6 +68,11 @@ pub(super) struct Total {
 }
 
 impl Total {
+    /// Code points ever inserted or deleted.
+    pub(super) const fn numbers(&self) -> i64 {
+        self.inserted + self.deleted
+    }
+
     fn add(&mut self, other: Self) {
         self.inserted += other.inserted;
         self.deleted += other.deleted;
@@ -128,7 +133,7 @@ impl History {
             ends: Ends::default(),
             kinds: Kinds::default(),
             repeats: Steps::default(),
-            seen: BTreeMap::new(),
+            seen: Sights::default(),
             tip: Tip::default(),
         })
     }
@@ -154,15 +159,15 @@ impl History {
         for index in 0..history.tracks.len() {
             let track = &history.tracks[index];
             let mut total = Total::of(track, track.ends.last());
-            for (&other, seen) in &track.seen {
-                let end = seen.at(i32::MAX);
+            for sight in track.seen.last() {
+                let other = sight.track as usize;
                 let Some(known) = history.tracks.get(other).filter(|_| other != index) else {
                     return Err("feed is unknown");
                 };
-                if end > known.ends.last() {
+                if sight.end > known.ends.last() {
                     return Err("message saw what is not there");
                 }
-                total.add(Total::of(known, end));
+                total.add(Total::of(known, sight.end));
             }
             history.tracks[index].tip = Tip { total, past: None };
         }
@@ -215,14 +220,17 @@ impl History {
 
     /// The ends among `own` and `advanced` that no other of them has in its past.
     fn latest(&self, own: Reach, advanced: &[Reach]) -> Vec<Reach> {
-        let mut latest = Vec::with_capacity(1 + advanced.len());
+        // Who knows most probably covers most: asked first, it keeps this far from quadratic.
+        let mut by: Vec<&Reach> = advanced.iter().collect();
+        by.sort_by_key(|by| Reverse(self.tracks[by.track].tip.total.numbers()));
+        let mut latest = Vec::new();
         // What the author's message before had seen cannot have advanced since, so `own` covers
         // none of them.
-        if own.end > 0 && !advanced.iter().any(|by| self.covers(*by, own)) {
+        if own.end > 0 && !by.iter().any(|by| self.covers(**by, own)) {
             latest.push(own);
         }
         let covered = |reach: &Reach| {
-            advanced.iter().any(|by| by.track != reach.track && self.covers(*by, *reach))
+            by.iter().any(|by| by.track != reach.track && self.covers(**by, *reach))
         };
         latest.extend(advanced.iter().filter(|reach| !covered(reach)));
         latest
@@ -234,7 +242,7 @@ impl History {
 
     /// How far `other` was seen by `track`'s last message below `end`.
     fn seen(&self, track: usize, end: i32, other: usize) -> i32 {
-        self.tracks[track].seen.get(&other).map_or(0, |seen| seen.at(end))
+        self.tracks[track].seen.at(other as u32, end)
     }
 
     fn repeats(&self, deps: &[Reach], sees_all: bool, whole: RangeInclusive<u64>) -> Repeats {
@@ -265,7 +273,7 @@ impl History {
     ) {
         let track = &mut self.tracks[place.track];
         for reach in &place.advanced {
-            track.seen.entry(reach.track).or_default().push(place.start, reach.end);
+            track.seen.push(reach.track as u32, place.start, reach.end);
         }
         track.repeats.push(place.start, place.repeats);
         let mut end = place.start;
@@ -317,9 +325,8 @@ impl History {
     /// Estimate of the memory that the tables hold.
     pub(super) fn memory_bytes(&self) -> usize {
         let of = |track: &Track| {
-            let seen: usize = track.seen.values().map(|seen| 64 + 8 * seen.steps.len()).sum();
             let runs = 32 * track.ends.runs.len() + 12 * track.kinds.runs.len();
-            256 + runs + 24 * track.repeats.steps.len() + seen
+            256 + runs + 24 * track.repeats.steps.len() + 12 * track.seen.rows.len()
         };
         self.tracks.iter().map(of).sum()
     }
@@ -336,7 +343,7 @@ impl Track {
         peer: u64,
         length: u64,
         columns: (Ends, Kinds, Steps<Repeats>),
-        seen: BTreeMap<usize, Steps<i32>>,
+        seen: Sights,
     ) -> Self {
         let (ends, kinds, repeats) = columns;
         Self { feed, peer, length, ends, kinds, repeats, seen, tip: Tip::default() }

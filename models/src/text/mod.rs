@@ -133,11 +133,6 @@ impl Text {
         changes.extend(fresh);
     }
 
-    /// Code points that were ever inserted or deleted.
-    const fn numbers(&self) -> u64 {
-        (self.history.total.inserted + self.history.total.deleted) as u64
-    }
-
     fn peer_end(&self, reach: &Reach) -> PeerEnd {
         (self.history.peer(reach.track), reach.end)
     }
@@ -228,7 +223,7 @@ impl Model for Text {
         }
         self.flush(&mut outcome.changes);
         // Every number is compacted a bounded number of times on average.
-        if self.imports >= IMPORTS_MAX.max(self.numbers() / 4) {
+        if self.imports >= IMPORTS_MAX.max(self.history.total.numbers() as u64 / 4) {
             self.document.compact();
             self.imports = 0;
         }
