@@ -60,7 +60,16 @@ pub enum Command {
         #[arg(long)]
         deleted: bool,
     },
-    /// Check every block of a store against its author's signature.
+    /// One item: what it holds, and who wrote it.
+    Show {
+        /// Its id, or as much of its beginning as no other item has.
+        item: String,
+        /// The store.
+        #[command(flatten)]
+        store: Store,
+    },
+    /// Check everything in a store: every block against its author's signature, and whatever is kept
+    /// beside the blocks against them.
     Verify(Store),
 }
 

@@ -5,13 +5,13 @@ use std::path::Path;
 use crate::error::Result;
 use crate::import::Sink;
 use crate::progress::Progress;
-use crate::view::{Feeds, Items, Status, Verification};
+use crate::view::{Feeds, Items, Shown, Status, Verification};
 
 /// Stores on disk.
 ///
 /// Errors a reader can cure come as the variants that say so: a directory without a store as
-/// [`NotAStore`](crate::Error::NotAStore), a held one as [`Busy`](crate::Error::Busy), a block that
-/// cannot be trusted as [`CorruptBlock`](crate::Error::CorruptBlock).
+/// [`NotAStore`](crate::Error::NotAStore), a held one as [`Busy`](crate::Error::Busy), a damaged one as
+/// [`Corrupt`](crate::Error::Corrupt).
 #[expect(
     async_fn_in_trait,
     reason = "one task runs a command; nothing needs its futures to be Send"
@@ -32,6 +32,9 @@ pub trait Backend {
     /// Its items, the deleted ones too if `deleted` is set.
     async fn items(&self, directory: &Path, deleted: bool) -> Result<Items>;
 
-    /// Checks every block. Damage is an answer, not an error.
+    /// The item whose id begins like this.
+    async fn show(&self, directory: &Path, item: &str) -> Result<Shown>;
+
+    /// Checks everything. Damage is an answer, not an error.
     async fn verify(&self, directory: &Path, progress: &mut Progress) -> Result<Verification>;
 }

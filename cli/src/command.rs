@@ -48,6 +48,11 @@ pub async fn run(
             print(out, form, &backend.items(&store.directory, *deleted).await?)?;
             Ok(Exit::Success)
         }
+        Command::Show { item, store } => {
+            must_exist(&store.directory)?;
+            print(out, form, &backend.show(&store.directory, item).await?)?;
+            Ok(Exit::Success)
+        }
         Command::Verify(store) => {
             must_exist(&store.directory)?;
             let verification = backend.verify(&store.directory, &mut progress).await?;

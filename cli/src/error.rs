@@ -101,21 +101,29 @@ pub enum Error {
         /// The path that was given.
         path: PathBuf,
     },
+    /// No item's id begins like this.
+    NoSuchItem {
+        /// What was given.
+        item: String,
+    },
+    /// Several items' ids begin like this.
+    AmbiguousItem {
+        /// What was given.
+        item: String,
+        /// Some of the items.
+        found: Vec<String>,
+    },
     /// Another process holds the store.
     Busy {
         /// The path that was given.
         path: PathBuf,
     },
-    /// A block does not match its signed head.
-    CorruptBlock {
+    /// What is stored cannot be what was written.
+    Corrupt {
         /// The store's directory.
         directory: PathBuf,
-        /// The feed's key.
-        feed: String,
-        /// The block's position in the feed.
-        seq: u64,
-        /// How it was found out.
-        problem: String,
+        /// What was found out, and where.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// An import stopped on its way.
     Unfinished {
@@ -159,8 +167,10 @@ impl Error {
             | Self::UntrustedRepository { .. }
             | Self::NotEmpty { .. }
             | Self::NotAStore { .. }
+            | Self::NoSuchItem { .. }
+            | Self::AmbiguousItem { .. }
             | Self::Busy { .. } => Exit::Usage,
-            Self::CorruptBlock { .. } => Exit::Damage,
+            Self::Corrupt { .. } => Exit::Damage,
             Self::Unfinished { source, .. } => source.exit(),
             Self::GitMissing { .. }
             | Self::GitTooOld { .. }
@@ -202,12 +212,18 @@ impl Error {
                 "give the directory that was named with --into, or that the application opened"
                     .into()
             }
+            Self::NoSuchItem { .. } => "see which there are: systole items --deleted".into(),
+            Self::AmbiguousItem { found, .. } => {
+                format!("give more of the id; these begin like it: {}", found.join(", "))
+            }
             Self::Busy { .. } => "close the application that has it open, then try again".into(),
-            Self::CorruptBlock { directory, .. } => format!(
-                "nothing was changed; keep {} as it is, and fetch the feed again from another \
-                 device or restore the directory from a backup",
-                directory.display()
-            ),
+            Self::Corrupt { directory, .. } => {
+                let directory = directory.display();
+                format!(
+                    "see what is damaged: systole verify {directory}; then restore the directory \
+                     from a backup, or fetch everything again from another device"
+                )
+            }
             Self::Unfinished { directory, source } => {
                 let again = format!("remove {}, and import again", directory.display());
                 match source.advice() {
@@ -252,14 +268,16 @@ impl fmt::Display for Error {
             Self::NotAStore { path } => {
                 write!(f, "directory holds no Systole data: {}", path.display())
             }
+            Self::NoSuchItem { item } => write!(f, "no item's id begins with {item}"),
+            Self::AmbiguousItem { item, .. } => {
+                write!(f, "the ids of several items begin with {item}")
+            }
             Self::Busy { path } => {
                 write!(f, "directory is open in another process: {}", path.display())
             }
-            Self::CorruptBlock { directory, feed, seq, problem } => write!(
-                f,
-                "block {seq} of feed {feed} in {} is corrupt: {problem}",
-                directory.display()
-            ),
+            Self::Corrupt { directory, .. } => {
+                write!(f, "the data in {} is damaged", directory.display())
+            }
             Self::Unfinished { directory, .. } => {
                 write!(f, "the import into {} stopped before its end", directory.display())
             }
@@ -273,7 +291,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::GitMissing { source } | Self::Io { source, .. } => Some(source),
-            Self::Engine { source } => Some(source.as_ref()),
+            Self::Engine { source } | Self::Corrupt { source, .. } => Some(source.as_ref()),
             Self::Unfinished { source, .. } => Some(source.as_ref()),
             _ => None,
         }

@@ -93,7 +93,9 @@ impl Engine {
                 }
             },
         };
-        store.commit(batch, Durability::Synced)?;
+        if !batch.is_empty() {
+            store.commit(batch, Durability::Synced)?;
+        }
         let mut next_feed = store.meta().next_feed_no()?.0;
         let records = store.meta().parties()?;
         for record in &records {

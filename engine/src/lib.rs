@@ -73,6 +73,7 @@ mod settings;
 mod shared;
 mod snapshot;
 mod telemetry;
+mod verify;
 
 pub use builder::EngineBuilder;
 pub use engine::Engine;
@@ -84,6 +85,7 @@ pub use party::{
 };
 pub use snapshot::CheckpointPolicy;
 pub use telemetry::{Counters, Event, Events};
+pub use verify::{Damage, DamageKind, Progress, Report, Verifier};
 
 pub use systole_models::{
     CorruptCheckpoint, Message, Model, Object, ObjectChange, ObjectMutation, Order, Origin,
@@ -101,5 +103,6 @@ pub mod limits {
     pub use crate::party::PAYLOAD_BYTES_MAX;
     pub use crate::settings::*;
     pub use crate::telemetry::EVENTS_KEPT;
+    pub use crate::verify::DAMAGE_LISTED_MAX;
     pub use systole_proto::limits::*;
 }

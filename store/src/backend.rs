@@ -64,6 +64,12 @@ pub trait Backend: Send + Sync + 'static {
     /// Makes everything written so far survive a power failure.
     fn sync(&self) -> Result<(), Error>;
 
+    /// Brings what was written to where the next opening finds it at once, if replaying it would delay
+    /// that opening. Changes nothing that can be read.
+    fn flush(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Bytes that the data takes.
     fn disk_bytes(&self) -> Result<u64, Error>;
 

@@ -60,6 +60,10 @@ impl Options {
         options.set_max_total_wal_size(write_buffer_bytes as u64);
         // Many apps run under a limit of 1,024 files.
         options.set_max_open_files(self.open_files_max.max(64).into());
+        // Opening a store otherwise starts 16 threads per family to look at a few files.
+        options.set_max_file_opening_threads(1);
+        // Nor does it read what every file says of itself: compaction does without.
+        options.set_skip_stats_update_on_db_open(true);
         // Two cores: one thread may flush while one compacts.
         options.set_max_background_jobs(self.background_threads.max(2).into());
         // Writes large files in steps, so that one sync of a table does not delay the log's syncs.

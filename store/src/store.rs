@@ -141,6 +141,13 @@ impl Store {
         self.poisoning("sync", self.inner.backend.sync())
     }
 
+    /// Spares the next opening from replaying much of the log. For whoever is about to close; commits
+    /// wait meanwhile.
+    pub fn flush(&self) -> Result<(), Error> {
+        let _turn = self.take_turn()?;
+        self.inner.backend.flush()
+    }
+
     /// Why the store takes no more writes, if it does not.
     pub fn poisoned(&self) -> Option<String> {
         self.inner.poison.get().cloned()

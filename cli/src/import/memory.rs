@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diff;
 use crate::error::{Error, Result};
-use crate::import::{AuthorId, File, FileId, Sink, Step};
+use crate::import::{AuthorId, Figures, File, FileId, Sink, Step};
 
 /// Files in memory.
 #[derive(Debug, Default)]
@@ -82,6 +82,14 @@ impl Sink for Memory {
 
     async fn finish(&mut self) -> Result<()> {
         Ok(())
+    }
+
+    async fn reopen(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn figures(&mut self) -> Result<Figures> {
+        Ok(Figures::default())
     }
 
     async fn live(&mut self) -> Result<Vec<FileId>> {

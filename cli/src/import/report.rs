@@ -28,12 +28,31 @@ pub struct Report {
     pub counts: Counts,
     /// What was left out.
     pub skipped: Skipped,
+    /// What it became.
+    pub store: Store,
     /// How it compares with Git.
     pub check: Check,
     /// How long reading and writing took, in seconds.
     pub seconds: f64,
     /// How long the comparison with Git took, in seconds.
     pub check_seconds: f64,
+}
+
+/// What an import became, and how it came back when it was closed and opened again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Store {
+    /// Feeds: one per author, and this device's own.
+    pub feeds: u64,
+    /// Blocks, each with one message.
+    pub blocks: u64,
+    /// Size on disk.
+    pub disk_bytes: u64,
+    /// Checkpoints of items that were written on the way.
+    pub checkpoints: u64,
+    /// How long closing and opening again took, in seconds.
+    pub reopen_seconds: f64,
+    /// Blocks that were read since then to show every file.
+    pub blocks_read: u64,
 }
 
 /// How much an import read and wrote.
@@ -168,8 +187,28 @@ impl fmt::Display for Report {
             view::grouped(restored),
         )?;
         self.skipped.fmt(f)?;
+        self.store.fmt(f)?;
         self.check.fmt(f)?;
         write!(f, "  compared in {}", view::seconds(self.check_seconds))
+    }
+}
+
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "stored as {} of {}, {}",
+            view::count(self.blocks, "signed block"),
+            view::count(self.feeds, "feed"),
+            view::bytes(self.disk_bytes),
+        )?;
+        writeln!(
+            f,
+            "closed and opened again in {}; every file read back from {} and {} behind them",
+            view::seconds(self.reopen_seconds),
+            view::count(self.checkpoints, "checkpoint"),
+            view::count(self.blocks_read, "block"),
+        )
     }
 }
 

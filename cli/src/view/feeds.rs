@@ -24,14 +24,12 @@ pub struct Feed {
     pub owner: Option<String>,
     /// Whether this device writes it.
     pub own: bool,
-    /// Number of blocks.
+    /// Who writes it, if the party says so.
+    pub author: Option<String>,
+    /// Number of blocks, all of them covered by a signed head.
     pub blocks: u64,
-    /// Their size.
-    pub bytes: u64,
-    /// Length of the newest signed head.
-    pub head_length: u64,
-    /// Root of the newest signed head.
-    pub head_root: Option<String>,
+    /// Root of the signed head that covers all of them.
+    pub root: Option<String>,
     /// How far the party has processed it.
     pub processed: u64,
 }
@@ -41,22 +39,21 @@ impl fmt::Display for Feeds {
         if self.feeds.is_empty() {
             return write!(f, "no feeds");
         }
-        let headings = ["FEED", "PARTY", "BLOCKS#", "SIZE#", "HEAD#", "PROCESSED#", "OWNER"];
+        let headings = ["FEED", "PARTY", "BLOCKS#", "PROCESSED#", "OWNER", "AUTHOR"];
         let mut table = Table::new(&headings);
         for feed in &self.feeds {
             let owner = match (&feed.owner, feed.own) {
-                (Some(owner), true) => format!("{owner} (this device)"),
-                (Some(owner), false) => owner.clone(),
+                (Some(owner), true) => format!("{} (this device)", view::short(owner)),
+                (Some(owner), false) => view::short(owner).to_owned(),
                 (None, _) => "not admitted".to_owned(),
             };
             table.row([
-                &feed.feed,
-                &feed.party,
+                view::short(&feed.feed),
+                view::short(&feed.party),
                 &view::grouped(feed.blocks),
-                &view::bytes(feed.bytes),
-                &view::grouped(feed.head_length),
                 &view::grouped(feed.processed),
                 &owner,
+                feed.author.as_deref().unwrap_or("-"),
             ]);
         }
         table.fmt(f)

@@ -46,14 +46,28 @@ pub fn seconds(number: f64) -> String {
     }
 }
 
+/// The beginning of an id, enough to tell it from others.
+pub fn short(id: &str) -> &str {
+    id.get(..10).unwrap_or(id)
+}
+
 /// Text without control characters, which could rewrite a terminal or fake a line.
 pub fn escaped(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_unprintable) {
+    without(text, is_unprintable)
+}
+
+/// The same for text of many lines: it keeps its lines and tabs.
+pub fn escaped_lines(text: &str) -> Cow<'_, str> {
+    without(text, |character| !matches!(character, '\n' | '\t') && is_unprintable(character))
+}
+
+fn without(text: &str, is_unwanted: fn(char) -> bool) -> Cow<'_, str> {
+    if !text.chars().any(is_unwanted) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len() + 8);
     for character in text.chars() {
-        if is_unprintable(character) {
+        if is_unwanted(character) {
             escaped.extend(character.escape_default());
         } else {
             escaped.push(character);
@@ -112,5 +126,6 @@ mod tests {
     fn control_characters_never_reach_a_terminal() {
         assert_eq!(escaped("ä b/☃.txt"), "ä b/☃.txt");
         assert_eq!(escaped("a\u{1b}[2J\nb\u{202e}"), r"a\u{1b}[2J\nb\u{202e}");
+        assert_eq!(escaped_lines("a\r\n\tb\u{1b}"), "a\\r\n\tb\\u{1b}");
     }
 }

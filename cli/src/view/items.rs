@@ -43,7 +43,7 @@ impl fmt::Display for Items {
         for item in &self.items {
             let mark = if item.deleted { "deleted: " } else { "" };
             table.row([
-                &item.item,
+                view::short(&item.item),
                 &format!("{} v{}", item.model, item.version),
                 &view::grouped(item.messages),
                 &view::grouped(item.feeds),

@@ -2,19 +2,22 @@
 //!
 //! Invariants:
 //! - the JSON names are a promise to scripts: they are added to, never changed;
+//! - ids are whole in JSON and short in text; where one is asked for, its beginning is enough;
 //! - text from a store or a repository is printed without control characters.
 
 mod feeds;
 mod format;
 mod items;
+mod shown;
 mod status;
 mod table;
 mod verification;
 
 pub use feeds::{Feed, Feeds};
-pub use format::{bytes, count, escaped, grouped, seconds};
+pub use format::{bytes, count, escaped, escaped_lines, grouped, seconds, short};
 pub use items::{Item, Items};
-pub use status::{Party, Status, Wait};
+pub use shown::{Shown, Writer};
+pub use status::{Halt, Held, Parked, Party, Status, Wait};
 pub use table::Table;
 pub use verification::{Damage, Verification};
 

@@ -23,8 +23,16 @@ pub struct Status {
 pub struct Party {
     /// Its key.
     pub party: String,
-    /// Its state: active, paused, closed.
+    /// Its state: active, paused, closed, or without genesis.
     pub state: String,
+    /// What it holds; unknown of a closed party.
+    #[serde(flatten)]
+    pub held: Option<Held>,
+}
+
+/// What a party holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Held {
     /// Number of feeds.
     pub feeds: u64,
     /// Number of members.
@@ -35,10 +43,14 @@ pub struct Party {
     pub items: u64,
     /// Number of items that are.
     pub deleted_items: u64,
-    /// Messages set aside because they, or their model, failed.
+    /// Blocks set aside because they break a rule.
     pub quarantined: u64,
     /// What the party cannot go on without.
     pub waiting: Vec<Wait>,
+    /// Feeds of which nothing more is processed.
+    pub halted: Vec<Halt>,
+    /// Credentials that do not count yet.
+    pub parked: Vec<Parked>,
 }
 
 /// Blocks that a party waits for.
@@ -50,6 +62,26 @@ pub struct Wait {
     pub have: u64,
     /// How many are needed.
     pub want: u64,
+}
+
+/// A feed of which nothing more is processed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Halt {
+    /// The feed.
+    pub feed: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A credential that does not count yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Parked {
+    /// The feed that holds it.
+    pub feed: String,
+    /// Its position there.
+    pub seq: u64,
+    /// What would make it count.
+    pub waits_for: String,
 }
 
 impl fmt::Display for Status {
@@ -75,24 +107,46 @@ impl fmt::Display for Status {
             "QUARANTINED#",
         ]);
         for party in &self.parties {
+            let figure = |of: fn(&Held) -> u64| {
+                party.held.as_ref().map_or_else(|| "-".to_owned(), |held| view::grouped(of(held)))
+            };
             table.row([
-                &party.party,
+                view::short(&party.party),
                 &party.state,
-                &view::grouped(party.members),
-                &view::grouped(party.feeds),
-                &view::grouped(party.blocks),
-                &view::grouped(party.items),
-                &view::grouped(party.deleted_items),
-                &view::grouped(party.quarantined),
+                &figure(|held| held.members),
+                &figure(|held| held.feeds),
+                &figure(|held| held.blocks),
+                &figure(|held| held.items),
+                &figure(|held| held.deleted_items),
+                &figure(|held| held.quarantined),
             ]);
         }
         write!(f, "\n\n{table}")?;
-        for party in self.parties.iter().filter(|party| !party.waiting.is_empty()) {
-            write!(f, "\n\nparty {} waits for", party.party)?;
-            for Wait { feed, have, want } in &party.waiting {
-                let (have, want) = (view::grouped(*have), view::grouped(*want));
-                write!(f, "\n  feed {feed}: has {have} blocks, needs {want}")?;
-            }
+        for party in &self.parties {
+            party.fmt_troubles(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl Party {
+    /// What keeps the party from going on, feed by feed.
+    fn fmt_troubles(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(Held { waiting, halted, parked, .. }) = &self.held else { return Ok(()) };
+        if waiting.is_empty() && halted.is_empty() && parked.is_empty() {
+            return Ok(());
+        }
+        write!(f, "\n\nparty {}", view::short(&self.party))?;
+        for Wait { feed, have, want } in waiting {
+            let (have, want) = (view::count(*have, "block"), view::grouped(*want));
+            write!(f, "\n  waits for feed {}: has {have}, needs {want}", view::short(feed))?;
+        }
+        for Halt { feed, reason } in halted {
+            write!(f, "\n  feed {} is halted: {}", view::short(feed), view::escaped(reason))?;
+        }
+        for Parked { feed, seq, waits_for } in parked {
+            let (feed, waits_for) = (view::short(feed), view::escaped(waits_for));
+            write!(f, "\n  credential {seq} of feed {feed} waits for {waits_for}")?;
         }
         Ok(())
     }

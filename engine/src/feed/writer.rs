@@ -233,8 +233,11 @@ fn run(
         group.commit(store, shared);
     }
     // Who wrote nothing leaves nothing behind; the store may not even be writable.
-    let wrote = shared.counters.groups.load(Ordering::Relaxed) > 0;
-    if wrote { write(store, Batch::new(), true, shared) } else { Ok(()) }
+    if shared.counters.groups.load(Ordering::Relaxed) == 0 {
+        return Ok(());
+    }
+    write(store, Batch::new(), true, shared)?;
+    store.flush()
 }
 
 /// Batches that become one.

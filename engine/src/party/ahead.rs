@@ -23,7 +23,7 @@ const WINDOW_BYTES: usize = READ_AHEAD_BYTES_MAX / 4;
 
 /// Blocks read ahead for one party.
 #[derive(Debug, Default)]
-pub(super) struct ReadAhead {
+pub(crate) struct ReadAhead {
     feeds: BTreeMap<FeedNo, Ahead>,
     /// Bytes that are held for all feeds.
     bytes: usize,
@@ -47,7 +47,7 @@ struct Ahead {
 impl ReadAhead {
     /// Block `seq` of `feed`, which has `length` blocks. If it is not held, `read` is asked for the
     /// blocks of a range, to give to a [`Chunk`] until that is full.
-    pub(super) fn block(
+    pub(crate) fn block(
         &mut self,
         feed: FeedNo,
         seq: u64,
@@ -71,7 +71,7 @@ impl ReadAhead {
     }
 
     /// The first block that is held of `feed` was processed; after it the feed has `left` blocks.
-    pub(super) fn used(&mut self, feed: FeedNo, left: u64) {
+    pub(crate) fn used(&mut self, feed: FeedNo, left: u64) {
         let Some(ahead) = self.feeds.get_mut(&feed) else { return };
         ahead.blocks.pop_front();
         ahead.seq += 1;
@@ -117,14 +117,14 @@ impl Ahead {
 
 /// Blocks on their way from the store: one allocation for all of them.
 #[derive(Debug, Default)]
-pub(super) struct Chunk {
+pub(crate) struct Chunk {
     bytes: BytesMut,
     ends: Vec<usize>,
 }
 
 impl Chunk {
     /// Takes a block; whether there is room for another one.
-    pub(super) fn push(&mut self, block: &[u8]) -> bool {
+    pub(crate) fn push(&mut self, block: &[u8]) -> bool {
         self.bytes.extend_from_slice(block);
         self.ends.push(self.bytes.len());
         self.bytes.len() < WINDOW_BYTES

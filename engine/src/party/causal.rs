@@ -12,7 +12,7 @@ use std::sync::Arc;
 use systole_store::{CausalStep, FeedNo};
 
 /// After this many delta steps of a feed, one step is stored in full.
-pub(crate) const STEP_FULL_EVERY: u8 = 64;
+pub(crate) const STEP_FULL_EVERY: u8 = 16;
 
 /// For every other feed, how many of its blocks a block's author had seen. Sorted by feed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

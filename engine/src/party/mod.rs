@@ -29,6 +29,7 @@ mod transaction;
 mod turn;
 mod writing;
 
+pub(crate) use ahead::ReadAhead;
 pub use command::{FeedStatus, Ingested, PartyStatus, Receipt};
 pub use compose::PAYLOAD_BYTES_MAX;
 pub use handle::{ItemInfo, ItemQuery, Party, Quarantined};

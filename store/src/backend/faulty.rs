@@ -131,6 +131,10 @@ impl Backend for Faulty {
         }
     }
 
+    fn flush(&self) -> Result<(), Error> {
+        self.inner.flush()
+    }
+
     fn disk_bytes(&self) -> Result<u64, Error> {
         self.inner.disk_bytes()
     }

@@ -97,6 +97,9 @@ impl Backend for Overlay {
 
     fn scan(&self, family: Family, from: &[u8], to: &[u8], visit: Visit<'_>) -> Result<(), Error> {
         let map = self.family(family);
+        if map.is_empty() {
+            return self.below.scan(family, from, to, visit);
+        }
         let below = |visit: Visit<'_>| self.below.scan(family, from, to, visit);
         merge(range(&map, from, to), below, |here, below| here < below, visit)
     }
@@ -109,6 +112,9 @@ impl Backend for Overlay {
         visit: Visit<'_>,
     ) -> Result<(), Error> {
         let map = self.family(family);
+        if map.is_empty() {
+            return self.below.scan_back(family, from, to, visit);
+        }
         let below = |visit: Visit<'_>| self.below.scan_back(family, from, to, visit);
         merge(range(&map, from, to).rev(), below, |here, below| here > below, visit)
     }

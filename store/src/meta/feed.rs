@@ -1,5 +1,7 @@
 //! Feeds that this device knows, and the party each belongs to.
 
+use std::ops::ControlFlow;
+
 use systole_proto::FeedKey;
 
 use crate::batch::Batch;
@@ -61,6 +63,18 @@ impl MetaStore<'_> {
     /// The feed with this key.
     pub fn feed_by_key(&self, key: &FeedKey) -> Result<Option<FeedRecord>, Error> {
         self.feed_no(key)?.map_or(Ok(None), |no| self.feed(no))
+    }
+
+    /// Visits every feed of every party by number; one whose record cannot be read is left out.
+    pub fn scan_feeds(
+        &self,
+        visit: &mut dyn FnMut(FeedRecord) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let range = Range::prefix(&[Kind::FeedByNo as u8]);
+        let decode = |key: &[u8], value: &[u8]| Ok(decode(key, value).ok());
+        self.store.visit(Family::Meta, &range, decode, &mut |feed| {
+            feed.map_or(ControlFlow::Continue(()), &mut *visit)
+        })
     }
 
     /// The numbers of a party's feeds, ascending.

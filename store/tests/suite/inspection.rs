@@ -8,7 +8,7 @@ use systole_store::{
     testing,
 };
 
-use crate::support::{commit, head, item_key, item_record};
+use crate::support::{commit, feed_record, head, item_key, item_record};
 
 const FEED: FeedNo = FeedNo(3);
 const PARTY: PartyNo = PartyNo(1);
@@ -62,6 +62,23 @@ fn single_records_are_found_by_their_place() {
     let quarantined = store.meta().quarantine(PARTY, FEED, 4).unwrap().unwrap();
     assert_eq!((quarantined.code.as_str(), quarantined.reason.as_str()), ("code", "reason"));
     assert_eq!(store.meta().quarantine(PARTY, FEED, 5).unwrap(), None);
+}
+
+#[test]
+fn feeds_are_scanned_over_all_parties_and_beside_damaged_records() {
+    let backend = Arc::new(Memory::new());
+    let store = Store::with_backend(backend.clone()).unwrap();
+    let feeds = [(1, 1), (2, 2), (3, 1)].map(|(no, party)| feed_record(no, party));
+    commit(&store, |batch| feeds.iter().for_each(|feed| store.meta().put_feed(batch, feed)));
+    // Behind the format.
+    overwrite(&backend, Family::Meta, 2, b"none");
+    let mut seen = Vec::new();
+    let scanned = store.meta().scan_feeds(&mut |feed| {
+        seen.push(feed.no);
+        ControlFlow::Continue(())
+    });
+    scanned.unwrap();
+    assert_eq!(seen, [FeedNo(1), FeedNo(3)]);
 }
 
 #[test]
