@@ -14,7 +14,7 @@ use systole::Model as _;
 /// A feed and the device that owns it.
 #[derive(Debug)]
 pub struct RawFeed {
-    seed: u8,
+    seed: u64,
     signer: Ed25519Signer,
     device: Ed25519Signer,
     /// The blocks' bytes.
@@ -25,11 +25,11 @@ pub struct RawFeed {
 
 impl RawFeed {
     /// The feed whose keys follow from `seed`, without blocks.
-    pub fn new(seed: u8) -> Self {
+    pub fn new(seed: u64) -> Self {
         Self {
             seed,
-            signer: Ed25519Signer::from_seed(&[seed; 32]),
-            device: Ed25519Signer::from_seed(&[seed ^ 0x80; 32]),
+            signer: signer(seed, "feed"),
+            device: signer(seed, "device"),
             blocks: Vec::new(),
             aliases: Vec::new(),
         }
@@ -156,8 +156,8 @@ pub struct RawParty {
 
 impl RawParty {
     /// The party whose key follows from `seed`.
-    pub fn new(seed: u8) -> Self {
-        Self { signer: Ed25519Signer::from_seed(&[seed; 32]) }
+    pub fn new(seed: u64) -> Self {
+        Self { signer: signer(seed, "party") }
     }
 
     /// The party's name.
@@ -195,4 +195,12 @@ fn credential(claim: &Claim, signers: &[&Ed25519Signer]) -> Body {
         credential.sign(*signer).expect("a key in memory signs");
     }
     Body::Credential(credential.encode())
+}
+
+/// A key that follows from `seed` and what it is for.
+fn signer(seed: u64, purpose: &str) -> Ed25519Signer {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_be_bytes());
+    bytes[8..8 + purpose.len()].copy_from_slice(purpose.as_bytes());
+    Ed25519Signer::from_seed(&bytes)
 }
