@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use systole::{
-    Engine, Error, FeedKey, FeedStatus, ItemId, ItemInfo, ItemQuery, Model, Object, Party, PartyKey,
-    PartyStatus, Text,
+    Engine, Error, FeedKey, FeedStatus, ItemId, ItemInfo, ItemQuery, Model, Object, Party,
+    PartyKey, PartyStatus, Text,
 };
 
 use super::origin::{Origin, PATH, text};
@@ -186,9 +186,7 @@ fn waiting(status: &PartyStatus) -> Vec<Wait> {
     }
     let have = |feed: &FeedKey| stored.get(feed).copied().unwrap_or_default();
     let lacking = wanted.into_iter().filter(|(feed, want)| have(feed) < *want);
-    lacking
-        .map(|(feed, want)| Wait { feed: feed.to_string(), have: have(&feed), want })
-        .collect()
+    lacking.map(|(feed, want)| Wait { feed: feed.to_string(), have: have(&feed), want }).collect()
 }
 
 fn halted(feed: &FeedStatus) -> Option<Halt> {

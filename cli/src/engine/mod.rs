@@ -6,7 +6,7 @@
 //! ```
 //!
 //! What an import writes is an ordinary party: its first item is an [`Object`](systole::Object) that
-//! says what was imported and who the authors are ([`Origin`]), and under it lies one
+//! says what was imported and who the authors are (`Origin`), and under it lies one
 //! [`Text`](systole::Text) per file, whose metadata hold the path.
 //!
 //! Invariant: nothing but this folder names the engine.

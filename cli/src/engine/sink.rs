@@ -10,10 +10,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use systole::{
-    Durability, Engine, FeedKey, Item, ItemId, ItemQuery, Model, NewItem, Object, ObjectMutation,
-    Party, PartyKey, Pending, Text, TextChange, TextMutation, TextRejection, Transaction,
+    CheckpointPolicy, Durability, Engine, FeedKey, Item, ItemId, ItemQuery, Model, NewItem, Object,
+    ObjectMutation, Party, PartyKey, Pending, Text, TextChange, TextMutation, TextRejection,
+    Transaction,
 };
 
 use super::fault::fault;
@@ -30,6 +32,15 @@ const BYTES_MAX: usize = 1 << 20;
 /// Transactions that are on their way together, and their bytes.
 const IN_FLIGHT_MAX: usize = 128;
 const IN_FLIGHT_BYTES_MAX: usize = 4 << 20;
+
+/// What files may hold in memory together. A history edits its files in no order, so one that comes too
+/// early out of memory is soon loaded again.
+const MEMORY_BUDGET_BYTES: usize = 128 << 20;
+
+/// A file that leaves memory with as many messages since its checkpoint is given another one. Half of
+/// what an engine takes by default: loading files is most of an import's work, and its store is meant
+/// to be opened quickly.
+const CHECKPOINT_MESSAGES_MIN: u64 = 16;
 
 /// Edits within these bounds fit one message whoever wrote what they delete: at worst every code point
 /// that goes is an operation of its own, of at most twenty bytes.
@@ -78,10 +89,14 @@ impl Import {
     /// Makes a store with one party in an empty directory.
     pub(super) async fn begin(directory: &Path, name: &str) -> Result<Self> {
         let fault = fault(directory);
-        let mut policy = systole::CheckpointPolicy::default();
-        if let Ok(n) = std::env::var("EXP_MIN") { policy.idle_messages_min = n.parse().unwrap(); }
-        let budget = std::env::var("EXP_MB").map_or(64, |n| n.parse().unwrap()) << 20;
-        let engine = Engine::builder(directory).checkpoints(policy).memory_budget_bytes(budget).open().await.map_err(&fault)?;
+        let engine = Engine::builder(directory)
+            .memory_budget_bytes(MEMORY_BUDGET_BYTES)
+            .checkpoints(CheckpointPolicy {
+                idle_messages_min: CHECKPOINT_MESSAGES_MIN,
+                ..CheckpointPolicy::default()
+            })
+            .open();
+        let engine = engine.await.map_err(&fault)?;
         let party = engine.create_party().await.map_err(&fault)?;
         let first = NewItem::<Object>::new().with(origin::begin(name));
         let origin = party.create(first).await.map_err(&fault)?;
@@ -272,7 +287,6 @@ impl Sink for Import {
 
     async fn finish(&mut self) -> Result<()> {
         self.settle().await?;
-        eprintln!("{:?}", self.engine.counters().await);
         let Some(commit) = self.commit else { return Ok(()) };
         // In the name of this device, and synced: with it everything before.
         let end = origin::end(&commit.id.to_string());
@@ -281,15 +295,15 @@ impl Sink for Import {
         written.map(drop).map_err(fault(&self.directory))
     }
 
-    async fn reopen(&mut self) -> Result<()> {
+    async fn reopen(&mut self) -> Result<Duration> {
         let party: PartyKey = self.party.key();
         let fault = fault(&self.directory);
         self.engine.close().await.map_err(&fault)?;
-        self.engine =
-            Engine::builder(&self.directory).existing().open().await.map_err(&fault)?;
+        let closed = Instant::now();
+        self.engine = Engine::builder(&self.directory).existing().open().await.map_err(&fault)?;
         self.party = self.engine.party(party).await.map_err(&fault)?;
         self.origin = self.party.item(self.origin.id()).map_err(&fault)?;
-        Ok(())
+        Ok(closed.elapsed())
     }
 
     async fn figures(&mut self) -> Result<Figures> {
@@ -301,7 +315,6 @@ impl Sink for Import {
             blocks: feeds.iter().map(|(_, blocks)| blocks).sum(),
             disk_bytes: self.engine.disk_bytes().await.map_err(&fault)?,
             blocks_read: counters.read,
-            checkpoints: counters.checkpointed,
         })
     }
 
@@ -319,9 +332,8 @@ impl Sink for Import {
         let fault = fault(&self.directory);
         let item = self.item(file)?;
         let text = item.view(Text::to_string).await.map_err(&fault)?;
-        let path = item.view_metadata(|metadata| {
-            metadata.get(PATH).and_then(origin::text).map(str::to_owned)
-        });
+        let path = item
+            .view_metadata(|metadata| metadata.get(PATH).and_then(origin::text).map(str::to_owned));
         let path = path.await.map_err(&fault)?;
         let path = path.ok_or_else(|| Error::engine(format!("item {} has no path", item.id())))?;
         Ok(File { path, text })

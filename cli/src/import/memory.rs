@@ -3,6 +3,7 @@
 //! Invariant: a step that breaks a rule of [`Step`] is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::diff;
 use crate::error::{Error, Result};
@@ -84,8 +85,8 @@ impl Sink for Memory {
         Ok(())
     }
 
-    async fn reopen(&mut self) -> Result<()> {
-        Ok(())
+    async fn reopen(&mut self) -> Result<Duration> {
+        Ok(Duration::ZERO)
     }
 
     async fn figures(&mut self) -> Result<Figures> {

@@ -66,10 +66,7 @@ pub async fn import(
     sink.finish().await?;
     progress.end();
     let seconds = started.elapsed().as_secs_f64();
-    let checkpoints = sink.figures().await?.checkpoints;
-    let finished = Instant::now();
-    sink.reopen().await?;
-    let reopen_seconds = finished.elapsed().as_secs_f64();
+    let opening = sink.reopen().await?;
     let reopened = Instant::now();
     let check = check::check(repository, sink, progress).await?;
     let figures = sink.figures().await?;
@@ -84,8 +81,7 @@ pub async fn import(
             feeds: figures.feeds,
             blocks: figures.blocks,
             disk_bytes: figures.disk_bytes,
-            checkpoints,
-            reopen_seconds,
+            open_seconds: opening.as_secs_f64(),
             blocks_read: figures.blocks_read,
         },
         seconds,

@@ -47,11 +47,9 @@ pub struct Store {
     pub blocks: u64,
     /// Size on disk.
     pub disk_bytes: u64,
-    /// Checkpoints of items that were written on the way.
-    pub checkpoints: u64,
-    /// How long closing and opening again took, in seconds.
-    pub reopen_seconds: f64,
-    /// Blocks that were read since then to show every file.
+    /// How long opening it again took, in seconds.
+    pub open_seconds: f64,
+    /// Blocks that were read since then to show every file; checkpoints held the rest.
     pub blocks_read: u64,
 }
 
@@ -189,7 +187,7 @@ impl fmt::Display for Report {
         self.skipped.fmt(f)?;
         self.store.fmt(f)?;
         self.check.fmt(f)?;
-        write!(f, "  compared in {}", view::seconds(self.check_seconds))
+        write!(f, "  read back and compared in {}", view::seconds(self.check_seconds))
     }
 }
 
@@ -204,9 +202,8 @@ impl fmt::Display for Store {
         )?;
         writeln!(
             f,
-            "closed and opened again in {}; every file read back from {} and {} behind them",
-            view::seconds(self.reopen_seconds),
-            view::count(self.checkpoints, "checkpoint"),
+            "closed, and opened again in {}; to show every file, {} read, checkpoints held the rest",
+            view::seconds(self.open_seconds),
             view::count(self.blocks_read, "block"),
         )
     }

@@ -1,5 +1,7 @@
 //! What an import writes to.
 
+use std::time::Duration;
+
 use crate::error::Result;
 use crate::import::{FileId, Step};
 
@@ -23,8 +25,6 @@ pub struct Figures {
     pub disk_bytes: u64,
     /// Blocks that were read since it was opened.
     pub blocks_read: u64,
-    /// Checkpoints that were written since it was opened.
-    pub checkpoints: u64,
 }
 
 /// A store that an import writes to, and afterwards reads back from.
@@ -44,8 +44,8 @@ pub trait Sink {
     /// Returns when every step is durable.
     async fn finish(&mut self) -> Result<()>;
 
-    /// Gives everything back, and opens the store again from what is on disk.
-    async fn reopen(&mut self) -> Result<()>;
+    /// Gives everything back, and opens the store again from what is on disk. How long opening took.
+    async fn reopen(&mut self) -> Result<Duration>;
 
     /// How large the store is, and what was done with it.
     async fn figures(&mut self) -> Result<Figures>;
