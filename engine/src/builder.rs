@@ -96,8 +96,8 @@ impl EngineBuilder {
         self
     }
 
-    /// How many bytes of stored data are cached, and how many bytes of writes are gathered before they
-    /// are sorted into files. Defaults: 32 MiB each.
+    /// How many bytes of memory the store takes for what was read and written lately, and how many of
+    /// these for writes that are gathered before they are sorted into files. Defaults: 32 and 16 MiB.
     pub fn store_bytes(mut self, cache: usize, write_buffer: usize) -> Self {
         self.options.cache_bytes = cache;
         self.options.write_buffer_bytes = write_buffer;

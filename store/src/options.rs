@@ -4,7 +4,8 @@
 //! the caller, and threads are few.
 
 use rocksdb::{
-    BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, LogLevel, WriteOptions,
+    BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, LogLevel, WriteBufferManager,
+    WriteOptions,
 };
 
 use crate::family::Family;
@@ -15,10 +16,11 @@ const MIB: usize = 1 << 20;
 /// Settings of a store on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Bytes of memory for what was read, indexes and filters included. Default 32 MiB.
+    /// Bytes of memory for what was read, indexes and filters included, and for what is written and
+    /// not yet in a table file. Default 32 MiB.
     pub cache_bytes: usize,
-    /// Bytes of memory for what is written and not yet in a table file, over all families together.
-    /// Default 32 MiB.
+    /// How many of these may be taken by what is written, over all families together, before it goes
+    /// into table files. Default 16 MiB.
     pub write_buffer_bytes: usize,
     /// Files held open at most. Default 256.
     pub open_files_max: u16,
@@ -30,7 +32,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             cache_bytes: 32 * MIB,
-            write_buffer_bytes: 32 * MIB,
+            write_buffer_bytes: 16 * MIB,
             open_files_max: 256,
             background_threads: 2,
         }
@@ -41,8 +43,13 @@ impl Default for Options {
 const WRITE_BUFFER_BYTES_MIN: usize = MIB;
 
 impl Options {
+    /// The memory that all parts of one database share.
+    pub(crate) fn cache(&self) -> Cache {
+        Cache::new_lru_cache(self.cache_bytes)
+    }
+
     /// Settings of the database as a whole.
-    pub(crate) fn database(&self) -> rocksdb::Options {
+    pub(crate) fn database(&self, cache: &Cache) -> rocksdb::Options {
         let write_buffer_bytes = self.write_buffer_bytes.max(WRITE_BUFFER_BYTES_MIN);
         let mut options = rocksdb::Options::default();
         options.create_if_missing(true);
@@ -53,8 +60,14 @@ impl Options {
         // After a power failure the log is read up to its first damage: a clean prefix of the batches.
         // Skipping damage would keep later batches without earlier ones.
         options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
-        // One sum over all families: idle families must not hold memory that busy ones need.
-        options.set_db_write_buffer_size(write_buffer_bytes);
+        // One sum over all families: idle families must not hold memory that busy ones need. What is
+        // written takes its place from the cache, so that the cache's size is the sum of both, also
+        // while one buffer is being sorted into files and the next one fills. Writers never wait for it.
+        options.set_write_buffer_manager(&WriteBufferManager::new_write_buffer_manager_with_cache(
+            write_buffer_bytes,
+            false,
+            cache.clone(),
+        ));
         // A rarely written family pins the log until it is flushed; this bounds the log, and so the
         // time that replaying it takes at the next opening.
         options.set_max_total_wal_size(write_buffer_bytes as u64);
@@ -78,9 +91,8 @@ impl Options {
     }
 
     /// Settings of each family. The cache is shared, so that memory goes to what is read.
-    pub(crate) fn families(&self) -> Vec<(&'static str, rocksdb::Options)> {
-        let cache = Cache::new_lru_cache(self.cache_bytes);
-        let family = |family: Family| (family.name(), self.family(family, &cache));
+    pub(crate) fn families(&self, cache: &Cache) -> Vec<(&'static str, rocksdb::Options)> {
+        let family = |family: Family| (family.name(), self.family(family, cache));
         Family::ALL.into_iter().map(family).collect()
     }
 

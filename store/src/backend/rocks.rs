@@ -35,16 +35,19 @@ pub struct Rocks {
 impl Rocks {
     /// Opens the database in `path`, creating it if it is absent.
     pub fn open(path: &Path, options: &Options) -> Result<Self, Error> {
-        let opened = DB::open_cf_with_opts(&options.database(), path, options.families());
+        let cache = options.cache();
+        let families = options.families(&cache);
+        let opened = DB::open_cf_with_opts(&options.database(&cache), path, families);
         Self::opened(opened, path)
     }
 
     /// Opens the database in `path` as it is at this moment, even while another process writes to it.
     pub fn open_read_only(path: &Path, options: &Options) -> Result<Self, Error> {
-        let mut database = options.database();
+        let cache = options.cache();
+        let mut database = options.database(&cache);
         database.create_if_missing(false);
         database.create_missing_column_families(false);
-        let families = options.families();
+        let families = options.families(&cache);
         let opened = DB::open_cf_with_opts_for_read_only(&database, path, families, false);
         Self::opened(opened, path)
     }
