@@ -13,7 +13,7 @@ use text_support::{Random, Replica, batches, causal_order, feed, message, origin
 
 /// Messages in all worlds together, about.
 const MESSAGES: usize = 200_000;
-const MESSAGES_PER_WORLD: usize = 140;
+const MESSAGES_PER_WORLD: usize = 90;
 const HONEST: usize = 2;
 const HOSTILE: usize = 3;
 
@@ -197,7 +197,7 @@ impl World {
 /// Applies everything in a random causal order and gives the replica and what it refused.
 fn replay(messages: &[Message], random: &mut Random) -> (Replica, BTreeSet<(FeedKey, u64)>) {
     let order = causal_order(messages, Timeframe::new(), random);
-    let most = [1, 4, 1000][random.below(3)];
+    let most = [1, 4, 16, 1000][random.below(4)];
     let mut replica = Replica::default();
     let mut refused = BTreeSet::new();
     for batch in batches(messages, &order, most, random) {
@@ -236,14 +236,15 @@ fn check_world(seed: u64) -> (usize, usize) {
     (hostile.count(), refused.len())
 }
 
-#[test]
-fn hostile_messages_neither_break_nor_divide_replicas() {
+/// Checks every second world from `first` on, so that two tests share the work.
+fn check_worlds(first: u64) {
     if let Ok(seed) = std::env::var("SYSTOLE_SEED") {
         check_world(seed.parse().unwrap());
         return;
     }
+    let worlds = MESSAGES * (HONEST + HOSTILE) / HOSTILE / MESSAGES_PER_WORLD;
     let (mut hostile, mut refused) = (0, 0);
-    for seed in 0..(MESSAGES * (HONEST + HOSTILE) / HOSTILE / MESSAGES_PER_WORLD) as u64 {
+    for seed in (first..worlds as u64).step_by(2) {
         match std::panic::catch_unwind(|| check_world(seed)) {
             Ok((more_hostile, more_refused)) => {
                 hostile += more_hostile;
@@ -258,7 +259,17 @@ fn hostile_messages_neither_break_nor_divide_replicas() {
         }
     }
     println!("{hostile} hostile messages, {refused} of them refused");
-    assert!(hostile * 10 > MESSAGES * 9 && refused * 10 > hostile && refused * 10 < hostile * 9);
+    assert!(hostile * 20 > MESSAGES * 9 && refused * 10 > hostile && refused * 10 < hostile * 9);
+}
+
+#[test]
+fn hostile_messages_neither_break_nor_divide_replicas() {
+    check_worlds(0);
+}
+
+#[test]
+fn hostile_messages_neither_break_nor_divide_more_replicas() {
+    check_worlds(1);
 }
 
 #[test]
