@@ -22,7 +22,7 @@ const MIB: f64 = (1 << 20) as f64;
 /// What is measured.
 struct Case {
     name: &'static str,
-    /// Bytes of the store's cache, and as many of its write buffer.
+    /// Bytes of the store's memory, half of it for writes.
     store_bytes: usize,
     /// Somebody looks at items meanwhile, so that they come into memory.
     viewed: bool,
@@ -71,8 +71,8 @@ fn main() -> Result<(), Failure> {
             }
         }
         let [few, many] = peaks;
-        // What the settings allow: cache, write buffer, and items where there are any.
-        let settings = 2 * case.store_bytes + if case.viewed { MEMORY_BUDGET_BYTES } else { 0 };
+        // What the settings allow: the store's memory, and items where there are any.
+        let settings = case.store_bytes + if case.viewed { MEMORY_BUDGET_BYTES } else { 0 };
         println!(
             "{:36} {:>8} {few} {many} {:>6.2}",
             case.name,
@@ -113,7 +113,8 @@ fn write_source(child: &Child) -> Result<(), Failure> {
     let shape = Shape::new(child.argument(3)?.parse()?, child.argument(4)?.parse()?);
     runtime()?.block_on(async {
         // All items have room: writing is not what is measured.
-        let engine = Engine::builder(child.argument(0)?).memory_budget_bytes(1 << 30).open().await?;
+        let engine =
+            Engine::builder(child.argument(0)?).memory_budget_bytes(1 << 30).open().await?;
         let (party, feeds) = founder(&engine, shape.feeds).await?;
         let written = write(&party, &feeds, &shape).await?;
         let handed = hand_over(&party, Path::new(child.argument(1)?)).await?;
@@ -133,7 +134,7 @@ fn ingest(child: &Child) -> Result<(), Failure> {
     runtime()?.block_on(async {
         let engine = Engine::builder(directory)
             .memory_budget_bytes(MEMORY_BUDGET_BYTES)
-            .store_bytes(store_bytes, store_bytes)
+            .store_bytes(store_bytes, store_bytes / 2)
             .open()
             .await?;
         let party = engine.join(party).await?;

@@ -122,6 +122,9 @@ fn line(name: &str, sample: &Sample, beside: Option<(&str, f64)>) -> f64 {
     sample.median()
 }
 
+/// What is done with a block that was read.
+type Visit<'a> = dyn FnMut(FeedNo, u64, &[u8]) -> Result<(), Failure> + 'a;
+
 impl Bench {
     /// Writes the workload, and its ranges to a file.
     fn new(run: Run, shape: Shape) -> Result<Self, Failure> {
@@ -154,10 +157,7 @@ impl Bench {
     }
 
     /// Every stored block, in the order in which feeds hold them.
-    fn scan_blocks(
-        &self,
-        visit: &mut dyn FnMut(FeedNo, u64, &[u8]) -> Result<(), Failure>,
-    ) -> Result<u64, Failure> {
+    fn scan_blocks(&self, visit: &mut Visit<'_>) -> Result<u64, Failure> {
         let store = Store::open_existing(&self.source(), &Options::default())?;
         let party: PartyNo = store.meta().party_no(&self.party)?.ok_or("the party is gone")?;
         let mut blocks = 0;

@@ -18,7 +18,7 @@ use systole_store::{Backend, Batch, Durability, PartyRecord, Store, VaultKey};
 use crate::feed::Writer;
 use crate::party::processor::{Args, Running};
 use crate::party::request::genesis_credentials;
-use crate::settings::Settings;
+use crate::settings::{LOADS_AT_ONCE_MAX, Settings};
 use crate::shared::Shared;
 use crate::telemetry::{Live, Telemetry};
 use crate::{Counters, EngineBuilder, Error, ErrorKind, Party};
@@ -114,6 +114,7 @@ impl Engine {
             device,
             vault: Mutex::new(vault),
             next_feed: AtomicU32::new(next_feed),
+            loads: Arc::new(tokio::sync::Semaphore::new(LOADS_AT_ONCE_MAX)),
             span: tracing::info_span!("engine"),
         });
         let mut parties = BTreeMap::new();

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, Weak};
 use systole_models::ModelRegistry;
 use systole_proto::Signer;
 use systole_store::{FeedNo, Store, Vault};
+use tokio::sync::Semaphore;
 
 use crate::feed::WriterHandle;
 use crate::settings::Settings;
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) device: Arc<dyn Signer>,
     pub(crate) vault: Mutex<Vault>,
     pub(crate) next_feed: AtomicU32,
+    /// Loads that may run at once, of all items of all parties.
+    pub(crate) loads: Arc<Semaphore>,
     pub(crate) span: tracing::Span,
 }
 

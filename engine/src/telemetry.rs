@@ -26,6 +26,12 @@ pub enum Event {
         /// The feed.
         feed: FeedKey,
     },
+    /// This device's own feed was longer elsewhere: the device was set back, or copied. It writes to
+    /// that feed no more, see [`Party::create_feed`](crate::Party::create_feed).
+    OwnFeedLost {
+        /// The feed.
+        feed: FeedKey,
+    },
     /// A credential does not count yet.
     CredentialParked {
         /// The feed that carries it.

@@ -88,7 +88,8 @@ async fn a_device_that_is_no_member_admits_nobody() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_feed_of_one_party_is_refused_by_another() {
     let engine = open().await;
-    let (party, other) = (engine.create_party().await.unwrap(), engine.create_party().await.unwrap());
+    let (party, other) =
+        (engine.create_party().await.unwrap(), engine.create_party().await.unwrap());
     let range = party.read(party.own_feed().unwrap(), 0).await.unwrap().unwrap();
     assert_eq!(other.ingest(range).await.unwrap_err().kind(), ErrorKind::Invalid);
     let asked = other.read(party.own_feed().unwrap(), 0).await.unwrap_err();
@@ -146,7 +147,8 @@ async fn early_credentials_are_parked_and_count_in_whatever_order_all_arrives() 
             assert!(feed.admitted && feed.processed == feed.stored, "order {seed}: {feed:?}");
         }
         let journal = joined.items(&ItemQuery::default()).unwrap()[0].id;
-        let mut lines = joined.item::<Journal>(journal).unwrap().view(Journal::lines).await.unwrap();
+        let mut lines =
+            joined.item::<Journal>(journal).unwrap().view(Journal::lines).await.unwrap();
         lines.sort_unstable();
         assert_eq!(lines, ["by Anna", "by Ben", "by Clara"], "order {seed}");
         engine.close().await.unwrap();

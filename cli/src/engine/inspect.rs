@@ -93,7 +93,7 @@ async fn shown(engine: &Engine, party: &Party, id: ItemId) -> Result<Shown, Erro
     let status = settled(party).await?;
     let read = engine.counters().await?.read;
     let started = Instant::now();
-    let metadata = party.view_metadata(id, |metadata| node(metadata)).await?;
+    let metadata = party.view_metadata(id, node).await?;
     let info = party.info(id)?;
     let content = match info.model.as_str() {
         Text::TYPE => Some(party.item::<Text>(id)?.view(Text::to_string).await?),

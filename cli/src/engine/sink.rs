@@ -14,8 +14,7 @@ use std::time::{Duration, Instant};
 
 use systole::{
     CheckpointPolicy, Durability, Engine, FeedKey, Item, ItemId, ItemQuery, Model, NewItem, Object,
-    ObjectMutation, Party, PartyKey, Pending, Text, TextChange, TextMutation, TextRejection,
-    Transaction,
+    ObjectMutation, Party, Pending, Text, TextChange, TextMutation, TextRejection, Transaction,
 };
 
 use super::fault::fault;
@@ -292,11 +291,14 @@ impl Sink for Import {
         let end = origin::end(&commit.id.to_string());
         let last = self.party.transaction().durability(Durability::Synced);
         let written = last.mutate(&self.origin, end).commit().await;
-        written.map(drop).map_err(fault(&self.directory))
+        written.map_err(fault(&self.directory))?;
+        // Closing writes the last checkpoints; without those that they replace the store is smaller.
+        self.reopen().await?;
+        self.engine.compact().await.map_err(fault(&self.directory))
     }
 
     async fn reopen(&mut self) -> Result<Duration> {
-        let party: PartyKey = self.party.key();
+        let party = self.party.key();
         let fault = fault(&self.directory);
         self.engine.close().await.map_err(&fault)?;
         let closed = Instant::now();

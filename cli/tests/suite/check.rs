@@ -1,8 +1,10 @@
 //! Stores that do not do what they are told.
 
+use std::time::Duration;
+
 use systole_cli::import::check::Problem;
 use systole_cli::import::memory::Memory;
-use systole_cli::import::{File, FileId, Sink, Step, import};
+use systole_cli::import::{Figures, File, FileId, Sink, Step, import};
 use systole_cli::progress::{Mode, Progress};
 use systole_cli::{Error, Result};
 
@@ -24,6 +26,14 @@ impl Sink for Faulty {
 
     async fn finish(&mut self) -> Result<()> {
         self.memory.finish().await
+    }
+
+    async fn reopen(&mut self) -> Result<Duration> {
+        self.memory.reopen().await
+    }
+
+    async fn figures(&mut self) -> Result<Figures> {
+        self.memory.figures().await
     }
 
     async fn live(&mut self) -> Result<Vec<FileId>> {
@@ -81,6 +91,12 @@ fn a_sink_that_fails_stops_the_import_with_its_error() {
         }
         async fn finish(&mut self) -> Result<()> {
             unreachable!("a failed import is not finished")
+        }
+        async fn reopen(&mut self) -> Result<Duration> {
+            unreachable!("a failed import is not opened again")
+        }
+        async fn figures(&mut self) -> Result<Figures> {
+            Ok(Figures::default())
         }
         async fn live(&mut self) -> Result<Vec<FileId>> {
             unreachable!("a failed import is not compared")

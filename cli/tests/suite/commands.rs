@@ -10,7 +10,7 @@ use systole_cli::command::{print_error, run};
 use systole_cli::import::memory::Memory;
 use systole_cli::progress::Progress;
 use systole_cli::view::{
-    Damage, Feed, Feeds, Form, Item, Items, Party, Status, Verification, Wait,
+    Damage, Feed, Feeds, Form, Held, Item, Items, Party, Shown, Status, Verification, Wait, Writer,
 };
 use systole_cli::{Error, Exit, Result};
 use tempfile::TempDir;
@@ -38,13 +38,15 @@ impl Backend for Canned {
             parties: vec![Party {
                 party: "partya".into(),
                 state: "active".into(),
-                feeds: 2,
-                members: 1,
-                blocks: 12_345,
-                items: 7,
-                deleted_items: 1,
-                quarantined: 0,
-                waiting,
+                held: Some(Held {
+                    feeds: 2,
+                    members: 1,
+                    blocks: 12_345,
+                    items: 7,
+                    deleted_items: 1,
+                    waiting,
+                    ..Held::default()
+                }),
             }],
         })
     }
@@ -53,12 +55,11 @@ impl Backend for Canned {
         let feed = Feed {
             feed: "feeda".into(),
             party: "partya".into(),
-            owner: Some("ann".into()),
+            owner: Some("key".into()),
             own: true,
+            author: Some("ann".into()),
             blocks: 12_000,
-            bytes: 2048,
-            head_length: 12_000,
-            head_root: Some("root".into()),
+            root: Some("root".into()),
             processed: 11_999,
         };
         Ok(Feeds { feeds: vec![feed] })
@@ -80,13 +81,35 @@ impl Backend for Canned {
         Ok(Items { items })
     }
 
+    async fn show(&self, _: &Path, item: &str) -> Result<Shown> {
+        let writer = Writer { feed: "feeda".into(), author: Some("ann".into()), messages: 9 };
+        Ok(Shown {
+            item: item.into(),
+            model: "text".into(),
+            version: 1,
+            metadata: Some("{\"path\": \"a\"}".into()),
+            writers: vec![writer],
+            content: Some("one\n\tt\u{1b}wo\n".into()),
+            seconds: 0.002,
+            blocks_read: 9,
+            blocks: 12_000,
+            ..Shown::default()
+        })
+    }
+
     async fn verify(&self, directory: &Path, _: &mut Progress) -> Result<Verification> {
         Ok(Verification {
             directory: directory.to_owned(),
             feeds: 1,
             blocks: 12_000,
             bytes: 2048,
+            heads: 12,
+            items: 7,
+            messages: 11_999,
+            checkpoints: 3,
+            skipped: 0,
             damage: self.damage.clone(),
+            damage_total: self.damage.len() as u64,
             seconds: 0.5,
         })
     }
@@ -117,8 +140,8 @@ fn status_shows_parties_and_what_they_wait_for() {
 PARTY   STATE   MEMBERS  FEEDS  BLOCKS  ITEMS  DELETED  QUARANTINED
 partya  active        1      2  12,345      7        1            0
 
-party partya waits for
-  feed feedb: has 3 blocks, needs 1,200
+party partya
+  waits for feed feedb: has 3 blocks, needs 1,200
 ";
     assert_eq!(told("systole status @"), expected);
 }
@@ -126,8 +149,8 @@ party partya waits for
 #[test]
 fn feeds_and_items_are_tables_without_control_characters() {
     let expected = "\
-FEED   PARTY   BLOCKS     SIZE    HEAD  PROCESSED  OWNER
-feeda  partya  12,000  2.0 KiB  12,000     11,999  ann (this device)
+FEED   PARTY   BLOCKS  PROCESSED  OWNER              AUTHOR
+feeda  partya  12,000     11,999  key (this device)  ann
 ";
     assert_eq!(told("systole feeds @"), expected);
     let expected = "\
@@ -139,12 +162,27 @@ itemb  text v1         9      2  deleted: src/\\u{1b}lib.rs
 }
 
 #[test]
+fn an_item_is_shown_with_its_writers_and_lines() {
+    let expected = "\
+item itema: text v1
+  {\"path\": \"a\"}
+  9 messages of feed feeda, ann
+  loaded in 2.0 ms from 9 blocks of 12,000 and its checkpoint, if any
+
+one
+\tt\\u{1b}wo
+";
+    assert_eq!(told("systole show itema @"), expected);
+}
+
+#[test]
 fn every_answer_is_one_json_document_if_asked_for() {
     for (line, pointer, expected) in [
         ("systole --json status @", "/parties/0/waiting/0/want", 1200),
         ("systole status @ --json", "/parties/0/deleted_items", 1),
         ("systole feeds @ --json", "/feeds/0/processed", 11_999),
         ("systole items @ --json", "/items/0/messages", 9),
+        ("systole show itema @ --json", "/writers/0/messages", 9),
         ("systole verify @ --json", "/blocks", 12_000),
     ] {
         let document: serde_json::Value = serde_json::from_str(&told(line)).unwrap();
@@ -154,24 +192,34 @@ fn every_answer_is_one_json_document_if_asked_for() {
 
 #[test]
 fn damage_is_told_with_its_place_and_ends_with_its_own_status() {
-    let expected = "verified 12,000 blocks of 1 feed (2.0 KiB) in 0.50 s: \
-                    everything is what its author signed\n";
-    assert_eq!(told("systole verify @"), expected);
-    let damage = vec![Damage {
-        feed: "feeda".into(),
-        seq: Some(17),
-        problem: "its hash is not the signed one".into(),
-        advice: "fetch the feed again from another device".into(),
-    }];
+    let checked = "\
+verified 12,000 blocks of 1 feed (2.0 KiB) under 12 signed heads in 0.50 s
+  made again from them: 7 items with 11,999 messages; 3 checkpoints compared
+";
+    let sound = format!("{checked}everything is what its authors signed\n");
+    assert_eq!(told("systole verify @"), sound);
+    let damaged = |seq, advice: &str| Damage {
+        problem: format!("block {seq} of feed feeda: it is not what its author signed"),
+        advice: advice.into(),
+        ..Damage::default()
+    };
+    let damage = vec![damaged(17, "fetch"), damaged(19, "fetch"), damaged(23, "restore")];
     let (exit, told) = answer("systole verify @", damage);
     assert_eq!(exit.unwrap(), Exit::Damage);
-    assert!(told.contains("feed feeda, block 17: its hash is not the signed one"), "{told}");
-    assert!(told.contains("fetch the feed again"), "{told}");
+    let expected = "\
+DAMAGED: 3 problems found in @
+  block 17 of feed feeda: it is not what its author signed
+  block 19 of feed feeda: it is not what its author signed
+    what to do: fetch
+  block 23 of feed feeda: it is not what its author signed
+    what to do: restore
+";
+    assert_eq!(told, format!("{expected}{checked}"));
 }
 
 #[test]
 fn a_store_that_is_not_there_is_a_usage_error() {
-    for command in ["status", "feeds", "items", "verify"] {
+    for command in ["status", "feeds", "items", "show item", "verify"] {
         let (outcome, _) = answer(&format!("systole {command} @/nowhere"), Vec::new());
         assert_eq!(outcome.unwrap_err().exit(), Exit::Usage);
     }
@@ -208,17 +256,16 @@ fn an_import_goes_into_a_fresh_directory_and_is_named_after_its_repository() {
 
 #[test]
 fn an_error_tells_what_why_and_what_to_do() {
-    let error = Error::CorruptBlock {
+    let error = Error::Corrupt {
         directory: PathBuf::from("data"),
-        feed: "feeda".into(),
-        seq: 17,
-        problem: "its hash is not the signed one".into(),
+        source: "block 17 of feed feeda is missing".into(),
     };
     let error = Error::Unfinished { directory: PathBuf::from("data"), source: Box::new(error) };
     let mut text = Vec::new();
     print_error(&mut text, Form::Text, &error).unwrap();
     let text = String::from_utf8(text).unwrap();
-    assert!(text.contains("because: block 17 of feed feeda in data is corrupt"), "{text}");
+    assert!(text.contains("because: the data in data is damaged"), "{text}");
+    assert!(text.contains("because: block 17 of feed feeda is missing"), "{text}");
     assert!(text.contains("what to do: "), "{text}");
     assert_eq!(error.exit(), Exit::Damage);
     let mut json = Vec::new();

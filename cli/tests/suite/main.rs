@@ -9,3 +9,4 @@ mod histories;
 mod import;
 mod program;
 mod repository;
+mod stores;

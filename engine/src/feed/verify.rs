@@ -192,12 +192,15 @@ fn fold(mut peaks: Peaks, leaves: &[Hash], mut on_node: impl FnMut(u8, u64, Hash
     peaks
 }
 
-/// Refuses blocks that no other reader could send on with peaks of its own, and what decoding would
-/// refuse.
+/// Refuses blocks that no other reader could send on with peaks of its own, what decoding would
+/// refuse, and empty blocks, which a store cannot tell from missing ones.
 fn check_sizes(blocks: &[Bytes]) -> Result<(), DecodeError> {
     let too_long = |what, bytes, bytes_max| Err(DecodeError::TooLong { what, bytes, bytes_max });
     let mut total = 0;
     for block in blocks {
+        if block.is_empty() {
+            return Err(DecodeError::Empty { what: "block" });
+        }
         if block.len() > BLOCK_BYTES_MAX {
             return too_long("block", block.len(), BLOCK_BYTES_MAX);
         }

@@ -81,6 +81,8 @@ pub(crate) struct Args {
     pub(crate) loader: Loader,
     pub(crate) gauge: Arc<Gauge>,
     pub(crate) telemetry: Arc<Telemetry>,
+    /// Permits to load, shared by all items of the engine.
+    pub(crate) loads: Arc<Semaphore>,
     /// The state, where it is already there; else it is loaded.
     pub(crate) state: Option<ItemState>,
 }
@@ -90,6 +92,7 @@ pub(crate) struct ItemActor {
     loader: Loader,
     gauge: Arc<Gauge>,
     telemetry: Arc<Telemetry>,
+    loads: Arc<Semaphore>,
     state: Result<ItemState, Error>,
     updates: Option<broadcast::Sender<Arc<RawUpdate>>>,
 }
@@ -99,12 +102,12 @@ impl Actor for ItemActor {
     type Error = std::convert::Infallible;
 
     async fn on_start(args: Args, _: ActorRef<Self>) -> Result<Self, Self::Error> {
-        let Args { loader, gauge, telemetry, state } = args;
+        let Args { loader, gauge, telemetry, loads, state } = args;
         let state = match state {
             Some(state) => Ok(state),
-            None => load(&loader, &gauge).await,
+            None => load(&loader, &gauge, &loads).await,
         };
-        let actor = Self { loader, gauge, telemetry, state, updates: None };
+        let actor = Self { loader, gauge, telemetry, loads, state, updates: None };
         actor.measure(0, 0);
         Ok(actor)
     }
@@ -137,7 +140,7 @@ impl Message<Command> for ItemActor {
                 let _ = reply.send(self.checkpoint());
             }
             Command::Reload(reply) => {
-                self.state = load(&self.loader, &self.gauge).await;
+                self.state = load(&self.loader, &self.gauge, &self.loads).await;
                 self.measure(0, 0);
                 let _ = reply.send(());
             }
@@ -242,12 +245,18 @@ impl ItemActor {
     }
 }
 
-async fn load(loader: &Loader, gauge: &Gauge) -> Result<ItemState, Error> {
+async fn load(loader: &Loader, gauge: &Gauge, loads: &Arc<Semaphore>) -> Result<ItemState, Error> {
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
+        Error::boxed(crate::ErrorKind::Internal, "loading an item failed", error)
+    };
+    let permit = loads.clone().acquire_owned().await.map_err(|error| failed(error.into()))?;
     let loader = loader.clone();
-    let loaded = tokio::task::spawn_blocking(move || loader.load()).await.map_err(|error| {
-        Error::caused(crate::ErrorKind::Internal, "loading an item failed", error)
-    })?;
-    let (state, tail) = loaded?;
+    let loaded = tokio::task::spawn_blocking(move || {
+        let loaded = loader.load();
+        drop(permit);
+        loaded
+    });
+    let (state, tail) = loaded.await.map_err(|error| failed(error.into()))??;
     gauge.loaded(tail.messages, tail.bytes);
     Ok(state)
 }

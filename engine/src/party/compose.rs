@@ -48,7 +48,8 @@ impl PartyState {
             .collect();
         let mut plan =
             Plan { feed, key, seq, lamport: own.lamport, past: own.past, links: Vec::new() };
-        if tips.is_empty() {
+        // A feed that is not admitted introduces itself: it is heard only where it links to nothing.
+        if tips.is_empty() || !self.membership.is_admitted(&key) {
             return Ok(plan);
         }
         let kept = frontier(tips, |tip| {

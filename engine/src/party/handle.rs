@@ -275,12 +275,13 @@ impl Party {
     /// The feed that this device writes to where it does not name another one.
     pub fn own_feed(&self) -> Result<FeedKey, Error> {
         let shared = self.shared()?;
-        let own = self.record(&shared)?.own_feed.ok_or_else(|| Error::closed("the party"))?;
+        let own = self.record(&shared)?.own_feed.ok_or_else(no_own_feed)?;
         history::key(&shared.store, own)
     }
 
     /// Makes another feed of this device and admits it: for an author of its own, or to go on after
-    /// the device was set back. Write to it with [`Transaction::author`].
+    /// [`Event::OwnFeedLost`](crate::Event::OwnFeedLost). Write to it with [`Transaction::author`];
+    /// where the device can write to no other feed, this one becomes its first.
     pub async fn create_feed(&self) -> Result<FeedKey, Error> {
         let signer = Ed25519Signer::generate().map_err(|error| {
             Error::caused(ErrorKind::Unavailable, "the system gives no randomness for a key", error)
@@ -365,7 +366,7 @@ impl Party {
     }
 
     pub(crate) fn own_feed_signer(&self, shared: &Shared) -> Result<Arc<dyn Signer>, Error> {
-        let own = self.record(shared)?.own_feed.ok_or_else(|| Error::closed("the party"))?;
+        let own = self.record(shared)?.own_feed.ok_or_else(no_own_feed)?;
         let key = history::key(&shared.store, own)?;
         shared.secret(&key)?.ok_or_else(|| {
             Error::corrupt(format!("the secret of own feed {} is missing", key.short()))
@@ -396,6 +397,11 @@ impl Party {
         let key = shared.store.items().key_of(party, id)?.ok_or_else(unknown)?;
         shared.store.items().item(key)?.ok_or_else(unknown)
     }
+}
+
+/// The answer to who wants to write without naming a feed.
+pub(super) fn no_own_feed() -> Error {
+    Error::unavailable("this device has no feed of its own in the party: create one")
 }
 
 fn info(shared: &Shared, record: ItemRecord) -> Result<ItemInfo, Error> {

@@ -35,8 +35,8 @@ use super::residents::{ROUND, Residents};
 use super::state::{Host as _, PartyState, Progress};
 use super::turn::Turn;
 use crate::settings::{
-    CHECKPOINT_BYTES_WARN, CURSORS_BYTES_MAX, PARTY_MAILBOX_COMMANDS, READ_AHEAD_BYTES_MAX,
-    TURN_BLOCKS_MAX, TURN_REQUESTS_MAX,
+    CHECKPOINT_BYTES_WARN, CURSORS_BYTES_MAX, PARTY_MAILBOX_COMMANDS, TURN_BLOCKS_MAX,
+    TURN_REQUESTS_MAX,
 };
 use crate::shared::Shared;
 use crate::telemetry::Telemetry;
@@ -429,7 +429,8 @@ impl PartyProcessor {
         let no = self.host.add_own_feed(key)?;
         self.state.add_feed(no, key, FeedPosition::default());
         self.signers.insert(no, signer);
-        if self.record.own_feed.is_none() {
+        let first = self.record.own_feed.and_then(|no| self.state.feed(no));
+        if first.is_none_or(|first| first.halted.is_some()) {
             self.record.own_feed = Some(no);
         }
         let mut turn = Turn { durable: true, ..Turn::default() };

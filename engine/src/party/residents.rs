@@ -112,6 +112,7 @@ impl Residents {
                 loader,
                 gauge: Arc::new(Gauge::default()),
                 telemetry: self.telemetry.clone(),
+                loads: self.shared.loads.clone(),
                 state,
             };
             self.brought += 1;

@@ -104,7 +104,7 @@ impl PartyProcessor {
             return Err(Error::unavailable("the party is paused"));
         }
         let no = match feed {
-            None => self.record.own_feed,
+            None => Some(self.record.own_feed.ok_or_else(super::handle::no_own_feed)?),
             Some(key) => self.state.number_of(&key),
         };
         let no = no.filter(|no| self.signers.contains_key(no)).ok_or_else(|| {
@@ -388,12 +388,7 @@ impl PartyProcessor {
                 self.state.extended(feed, to);
                 turn.extended.push(feed);
                 if self.signers.remove(&feed).is_some() {
-                    // Somebody holds more of our own feed than we do: this device was set back, or
-                    // copied. Writing on would fork the feed.
-                    self.state
-                        .halt(feed, "it was continued elsewhere; write to a fresh feed".into());
-                    let reason = "own feed was continued elsewhere".to_owned();
-                    self.event(Event::FeedHalted { feed: key, reason });
+                    self.lose_feed(feed, key, turn)?;
                 }
                 Ok(Ingested::Added { from, to })
             }
@@ -407,6 +402,24 @@ impl PartyProcessor {
                 Ok(Ingested::Equivocation)
             }
         }
+    }
+
+    /// Somebody holds more of our own feed than we do: this device was set back, or copied. Writing on
+    /// would fork the feed, so its secret is forgotten; what stands in it is processed as anybody's.
+    fn lose_feed(&mut self, no: FeedNo, feed: FeedKey, turn: &mut Turn) -> Result<(), Error> {
+        let store = &self.shared.store;
+        if let Some(mut record) = store.meta().feed(no)? {
+            record.own = false;
+            store.meta().put_feed(&mut turn.batch, &record);
+        }
+        store.keys().remove(&mut turn.batch, feed.as_bytes());
+        if self.record.own_feed == Some(no) {
+            self.record.own_feed = None;
+            store.meta().put_party(&mut turn.batch, &self.record);
+        }
+        turn.durable = true;
+        self.event(Event::OwnFeedLost { feed });
+        Ok(())
     }
 
     fn too_many_unadmitted(&self, key: &FeedKey, end: u64) -> bool {

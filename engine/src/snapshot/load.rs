@@ -146,11 +146,19 @@ impl Loader {
             // Made after the entries were read, for these alone: messages of the next chunk may be
             // written meanwhile, and their steps are not among those that this one looks ahead at.
             let mut pasts = Pasts::new(&self.store);
-            let positions: Vec<_> = entries.iter().map(|entry| (entry.feed, entry.seq)).collect();
+            let position = |entry: &LogEntry| (entry.feed, entry.seq);
+            let mut positions: Vec<_> = entries.iter().map(position).collect();
+            // A genesis is a message for the model and one for the metadata.
+            positions.dedup();
             let blocks = self.store.feeds().blocks(&positions)?;
             self.telemetry.read(blocks.len() as u64);
+            let mut blocks = positions.into_iter().zip(blocks).peekable();
             let mut batch = Vec::with_capacity(entries.len());
-            for (entry, block) in entries.into_iter().zip(blocks) {
+            for entry in entries {
+                if blocks.peek().is_some_and(|(at, _)| *at != position(&entry)) {
+                    blocks.next();
+                }
+                let block = blocks.peek().and_then(|(_, block)| block.clone());
                 let key = match keys.get(&entry.feed) {
                     Some(key) => *key,
                     None => {

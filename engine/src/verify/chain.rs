@@ -10,18 +10,14 @@
 use std::ops::{ControlFlow, Range};
 
 use bytes::Bytes;
-use systole_proto::merkle::{
-    MemoryNodes, Nodes, inclusion_proof, leaf_hash, verify_inclusion,
-};
+use systole_proto::merkle::{MemoryNodes, inclusion_proof, leaf_hash, verify_inclusion};
 use systole_proto::{FeedKey, Hash, PartyKey, Peaks, SignedHead, Verifier};
 use systole_store::{Batch, FeedNo, FeedPosition, NODE_LEVEL_MIN, Store};
 
+use super::chunks::{CHUNK, Chunks, root};
 use super::locate::one_byte;
 use super::report::{Damage, DamageKind, chain, unreadable};
 use super::{Sink, repair};
-
-/// Blocks under the lowest node that is stored.
-pub(super) const CHUNK: u64 = 1 << NODE_LEVEL_MIN;
 
 /// What is known of a feed once its blocks were read.
 #[derive(Clone, Debug, Default)]
@@ -273,19 +269,15 @@ impl Chain<'_, '_> {
     fn read_leaves(&mut self, span: Range<u64>) -> Leaves {
         let mut hashes = Vec::with_capacity(CHUNK as usize);
         let mut bytes = 0;
-        let scanned = self.store.feeds().scan_blocks(
-            self.no,
-            span.start,
-            span.end,
-            &mut |seq, block| {
+        let scanned =
+            self.store.feeds().scan_blocks(self.no, span.start, span.end, &mut |seq, block| {
                 if seq != span.start + hashes.len() as u64 {
                     return ControlFlow::Break(());
                 }
                 bytes += block.len() as u64;
                 hashes.push(leaf_hash(block));
                 ControlFlow::Continue(())
-            },
-        );
+            });
         let reached = span.start + hashes.len() as u64;
         if reached < span.end {
             for seq in reached..span.end {
@@ -299,7 +291,8 @@ impl Chain<'_, '_> {
             self.tell_missing();
         }
         if let Err(error) = scanned {
-            let reason = format!("blocks {} to {}: {}", span.start, span.end - 1, unreadable(&error));
+            let reason =
+                format!("blocks {} to {}: {}", span.start, span.end - 1, unreadable(&error));
             self.damage(DamageKind::File, reason, |it| it);
         }
         let report = &mut self.sink.findings.report;
@@ -353,7 +346,8 @@ impl Chain<'_, '_> {
                 return Some(computed);
             }
         };
-        let fits = |hash: &Hash| self.anchors(&leaves.span).any(|head| self.leads_to(index, hash, head));
+        let fits =
+            |hash: &Hash| self.anchors(&leaves.span).any(|head| self.leads_to(index, hash, head));
         let differing = stored.0.iter().zip(computed.0).filter(|(a, b)| **a != *b).count();
         if fits(&computed) || (differing == 1 && !fits(&stored)) {
             let reason = "its blocks lead to another hash".to_owned();
@@ -413,7 +407,9 @@ impl Chain<'_, '_> {
             let seq = leaves.span.start + located.index as u64;
             let reason = format!(
                 "byte {} of it was changed: with {:#04x} instead of {:#04x} there it is what its author signed",
-                located.offset, located.block[located.offset], blocks[located.index][located.offset]
+                located.offset,
+                located.block[located.offset],
+                blocks[located.index][located.offset]
             );
             self.damage(DamageKind::Block, reason, |it| it.at(seq));
             let (feeds, no) = (self.store.feeds(), self.no);
@@ -424,7 +420,8 @@ impl Chain<'_, '_> {
         self.sink.searches = self.sink.searches.saturating_sub(1);
         let span = self.narrowed(leaves);
         self.checked.doubt(span.start);
-        let reason = "they are not what their author signed: their hashes do not lead to the signed root";
+        let reason =
+            "they are not what their author signed: their hashes do not lead to the signed root";
         self.checked.altered.push((span, reason.to_owned()));
         leaves.complete = false;
     }
@@ -570,55 +567,5 @@ impl Chain<'_, '_> {
     ) {
         let damage = Damage::new(kind, reason).party(self.party).feed(self.key);
         self.sink.findings.add(place(damage));
-    }
-}
-
-/// The tree over a feed's chunks: RFC 6962 splits at powers of two, so that above 64 blocks the tree
-/// over blocks is the tree over chunks.
-struct Chunks<'a> {
-    store: &'a Store,
-    feed: FeedNo,
-    length: u64,
-}
-
-impl Nodes for Chunks<'_> {
-    type Error = systole_store::Error;
-
-    fn node(&self, level: u8, index: u64) -> Result<Hash, Self::Error> {
-        let nodes = self.store.feeds().nodes(self.feed);
-        let start = index * CHUNK;
-        if level > 0 || start + CHUNK <= self.length {
-            return nodes.node(level + NODE_LEVEL_MIN, index);
-        }
-        let mut hashes = Vec::new();
-        self.store.feeds().scan_blocks(self.feed, start, self.length, &mut |_, block| {
-            hashes.push(leaf_hash(block));
-            ControlFlow::Continue(())
-        })?;
-        Ok(root(&hashes))
-    }
-}
-
-fn root(leaves: &[Hash]) -> Hash {
-    let mut peaks = Peaks::new();
-    leaves.iter().for_each(|leaf| peaks.append(*leaf, |_, _, _| {}));
-    peaks.root()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_tree_over_chunks_is_the_tree_over_blocks() {
-        let leaves: Vec<Hash> = (0..700u32).map(|n| leaf_hash(&n.to_be_bytes())).collect();
-        for length in [1, 63, 64, 65, 128, 129, 192, 255, 256, 257, 640, 700] {
-            let leaves = &leaves[..length];
-            let mut chunks = Peaks::new();
-            for chunk in leaves.chunks(CHUNK as usize) {
-                chunks.append(root(chunk), |_, _, _| {});
-            }
-            assert_eq!(chunks.root(), root(leaves), "length {length}");
-        }
     }
 }

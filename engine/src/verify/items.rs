@@ -79,9 +79,8 @@ impl Ordinals {
     }
 
     fn first_missing(&self) -> Option<u64> {
-        (1..=self.count).find(|ordinal| {
-            self.seen[(ordinal / 64) as usize] & (1 << (ordinal % 64)) == 0
-        })
+        (1..=self.count)
+            .find(|ordinal| self.seen[(ordinal / 64) as usize] & (1 << (ordinal % 64)) == 0)
     }
 }
 
@@ -196,7 +195,8 @@ impl Items<'_, '_> {
         if self.wrong_logs.is_empty()
             && let Some(ordinal) = self.ordinals.first_missing()
         {
-            let reason = format!("the message with processing number {ordinal} is in no item's log");
+            let reason =
+                format!("the message with processing number {ordinal} is in no item's log");
             self.sink.findings.add(self.facts.damage(DamageKind::Log, reason));
         }
     }
@@ -237,7 +237,8 @@ impl Items<'_, '_> {
     /// Whether the block that a log's entry names holds that message of the item.
     fn holds(&self, item: ItemKey, entry: &LogEntry) -> Result<(), String> {
         let store = self.context.scratch;
-        let block = store.feeds().block(entry.feed, entry.seq).map_err(|error| unreadable(&error))?;
+        let block =
+            store.feeds().block(entry.feed, entry.seq).map_err(|error| unreadable(&error))?;
         let block = block.ok_or_else(|| format!("block {} is not there", entry.seq))?;
         let block = Block::decode(block).map_err(|error| format!("its block: {error}"))?;
         let label = match &block.body {
@@ -256,7 +257,8 @@ impl Items<'_, '_> {
         if block.effective_at != entry.effective_at {
             return Err("its block gives another time".to_owned());
         }
-        let step = history::step(store, entry.feed, entry.seq).map_err(|error| error.to_string())?;
+        let step =
+            history::step(store, entry.feed, entry.seq).map_err(|error| error.to_string())?;
         let lamport = step.map_or(entry.seq + 1, |(step, _)| step.causal(entry.seq).lamport);
         if lamport != entry.lamport {
             return Err("its block has another Lamport number".to_owned());
@@ -294,8 +296,10 @@ impl Items<'_, '_> {
             ControlFlow::Continue(())
         });
         let log_sound = scanned.is_ok() && !self.wrong_logs.contains(&key);
-        let checkpoint = Stored { key, id, record: &record, ordinal, covered: covered || !log_sound };
-        let compared = catch_unwind(AssertUnwindSafe(|| self.compare_checkpoint(&checkpoint, bytes)));
+        let checkpoint =
+            Stored { key, id, record: &record, ordinal, covered: covered || !log_sound };
+        let compared =
+            catch_unwind(AssertUnwindSafe(|| self.compare_checkpoint(&checkpoint, bytes)));
         let wrong = match compared {
             Ok(Ok(true)) => return self.sink.findings.report.checkpoints += 1,
             Ok(Ok(false)) => return self.sink.findings.report.unregistered += 1,
@@ -336,8 +340,7 @@ impl Items<'_, '_> {
             return Ok(false);
         }
         let Context { scratch, registry, telemetry, .. } = self.context;
-        let loader =
-            Loader::new((*scratch).clone(), registry.clone(), telemetry.clone(), key, id);
+        let loader = Loader::new((*scratch).clone(), registry.clone(), telemetry.clone(), key, id);
         let restored = loader.load_checkpoint().map_err(|error| itself(chain(&error)))?;
         let restored = restored.ok_or_else(|| itself("it is gone".to_owned()))?;
         let replayed = loader.replay(ordinal);
@@ -346,7 +349,9 @@ impl Items<'_, '_> {
             replayed.map_err(|error| differs(format!("the item cannot be replayed: {error}")))?;
         match difference(&restored, &replayed) {
             Ok(None) => Ok(true),
-            Ok(Some(part)) => Err(differs(format!("its {part} differs from that of a full replay"))),
+            Ok(Some(part)) => {
+                Err(differs(format!("its {part} differs from that of a full replay")))
+            }
             Err(error) => Err(differs(chain(&error))),
         }
     }

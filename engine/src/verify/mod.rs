@@ -18,6 +18,7 @@
 //! - damage is an answer, never an error and never a panic.
 
 mod chain;
+mod chunks;
 mod credentials;
 mod host;
 mod items;

@@ -237,7 +237,8 @@ fn derive(context: &Context<'_>, facts: &mut Facts, sink: &mut Sink<'_>) -> (Sto
 /// What a panic said.
 pub(super) fn said(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panicked".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "panicked".to_owned())
 }
 
 /// The party's record and those of its feeds, which go into `facts`.

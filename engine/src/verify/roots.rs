@@ -11,7 +11,7 @@ use systole_proto::merkle::leaf_hash;
 use systole_proto::{Hash, Peaks};
 use systole_store::{Error, FeedNo, Store};
 
-use super::chain::CHUNK;
+use super::chunks::CHUNK;
 
 /// Feeds whose trees are kept at hand: some kilobytes each.
 const FEEDS_MAX: NonZeroUsize = NonZeroUsize::new(4_096).expect("not 0");

@@ -120,9 +120,8 @@ impl Rules<'_, '_> {
         // A party key that signed two geneses founded two parties of one name: the first one heard
         // stays, so it is heard first again.
         let genesis = self.facts.record.genesis_feed;
-        let genesis = genesis.filter(|feed| {
-            self.facts.feeds.get(feed).is_some_and(|feed| feed.processed() > 0)
-        });
+        let genesis = genesis
+            .filter(|feed| self.facts.feeds.get(feed).is_some_and(|feed| feed.processed() > 0));
         if let Some(feed) = genesis {
             self.process_feed(feed, 1);
         }
@@ -147,7 +146,8 @@ impl Rules<'_, '_> {
             };
             self.host.begin(block.clone());
             self.effects.clear();
-            let progress = self.state.process(&mut self.host, feed, block.clone(), &mut self.effects);
+            let progress =
+                self.state.process(&mut self.host, feed, block.clone(), &mut self.effects);
             match progress {
                 Ok(Progress::Processed) => self.ahead.used(feed, length - seq - 1),
                 Ok(_) => return,
@@ -271,7 +271,9 @@ impl Rules<'_, '_> {
         let reason = match stored {
             // The reason is for people; its words may change.
             Ok(Some(stored)) if stored.code == code => return,
-            Ok(Some(stored)) => format!("it is ignored as {code:?}, but noted as {:?}", stored.code),
+            Ok(Some(stored)) => {
+                format!("it is ignored as {code:?}, but noted as {:?}", stored.code)
+            }
             Ok(None) => format!("it is ignored as {code:?}, but that is not noted"),
             Err(error) => unreadable(&error),
         };
@@ -387,12 +389,13 @@ impl Rules<'_, '_> {
         let state = self.state.feed(feed).expect("every feed was added");
         // A block that is not processed yet may well name it.
         let all_named = state.processed == facts.checked.length;
-        if let Ok(Some(_)) = self.context.stored.feeds().alias(feed, named + 1) {
-            if all_named && facts.checked.doubtful_from.is_none() {
-                let reason = format!("alias {} is stored, but no block gives it", named + 1);
-                let damage = self.facts.damage(DamageKind::Alias, reason);
-                self.sink.findings.add(damage.feed(facts.key));
-            }
+        if all_named
+            && facts.checked.doubtful_from.is_none()
+            && let Ok(Some(_)) = self.context.stored.feeds().alias(feed, named + 1)
+        {
+            let reason = format!("alias {} is stored, but no block gives it", named + 1);
+            let damage = self.facts.damage(DamageKind::Alias, reason);
+            self.sink.findings.add(damage.feed(facts.key));
         }
     }
 

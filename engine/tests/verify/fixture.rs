@@ -10,13 +10,11 @@ use systole::{
     ObjectMutation, Party, PartyKey, PublicKey, Range, Signer, Text, TextMutation,
 };
 use systole_proto::merkle::leaf_hash;
-use systole_proto::{
-    Block, Body, Claim, Credential, Head, ItemRef, Mutation, Peaks, SignedHead,
-};
+use systole_proto::{Block, Body, Claim, Credential, Head, ItemRef, Mutation, Peaks, SignedHead};
 use systole_store::{Backend, Memory};
 
-/// Blocks of some hundred bytes, so that a head is kept after fewer than 1,024.
-const LONG_MESSAGES: usize = 270;
+/// Long messages after which a head is kept: together they have more than 100 KB.
+pub(crate) const UNTIL_HEAD: usize = 270;
 
 pub(crate) fn policy() -> CheckpointPolicy {
     CheckpointPolicy {
@@ -28,15 +26,15 @@ pub(crate) fn policy() -> CheckpointPolicy {
 }
 
 /// The party in memory.
-pub(crate) async fn in_memory() -> Arc<Memory> {
+pub(crate) async fn in_memory(long_messages: usize) -> Arc<Memory> {
     let memory = Arc::new(Memory::new());
     let backend: Arc<dyn Backend> = memory.clone();
-    fill(Engine::on_backend(backend)).await;
+    fill(Engine::on_backend(backend), long_messages).await;
     memory
 }
 
-/// Writes the party into an engine and closes it.
-pub(crate) async fn fill(builder: EngineBuilder) -> PartyKey {
+/// Writes the party into an engine and closes it. With so many messages of some hundred bytes each.
+pub(crate) async fn fill(builder: EngineBuilder, long_messages: usize) -> PartyKey {
     let device: Arc<Ed25519Signer> = Arc::new(Ed25519Signer::from_seed(&[7; 32]));
     let here = builder.checkpoints(policy()).device(device.clone()).open().await.unwrap();
     let there = Engine::in_memory().checkpoints(policy()).open().await.unwrap();
@@ -64,7 +62,7 @@ pub(crate) async fn fill(builder: EngineBuilder) -> PartyKey {
             exchange(&party, &copy).await;
         }
     }
-    let long = (0..LONG_MESSAGES).map(|n| ObjectMutation::set(["long"], format!("{n:0400}")));
+    let long = (0..=long_messages).map(|n| ObjectMutation::set(["long"], format!("{n:0400}")));
     other.mutate_all(long).await.unwrap();
     folder.mutate_metadata(ObjectMutation::set(["name"], "folder")).await.unwrap();
     other.move_to(Some(&folder)).await.unwrap();

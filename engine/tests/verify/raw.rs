@@ -7,7 +7,7 @@ use systole::{Report, Verifier};
 use systole_store::{Backend, Batch, Family, Overlay, Store, testing};
 
 /// One stored record.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Record {
     pub(crate) family: Family,
     pub(crate) key: Vec<u8>,
@@ -82,7 +82,10 @@ pub(crate) fn verify(backend: Arc<dyn Backend>) -> Report {
 }
 
 /// What it says after some records were given other values, or none.
-pub(crate) fn verify_with(below: &Arc<dyn Backend>, changes: &[(&Record, Option<&[u8]>)]) -> Report {
+pub(crate) fn verify_with(
+    below: &Arc<dyn Backend>,
+    changes: &[(&Record, Option<&[u8]>)],
+) -> Report {
     let overlay = Overlay::new(below.clone());
     let mut batch = Batch::new();
     for (Record { family, key, .. }, value) in changes {

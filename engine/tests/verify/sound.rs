@@ -10,7 +10,7 @@ use crate::raw::{dump, kind, of_kind, verify};
 
 #[tokio::test]
 async fn an_untouched_store_in_memory_is_sound_and_all_of_it_was_checked() {
-    let memory = fixture::in_memory().await;
+    let memory = fixture::in_memory(fixture::UNTIL_HEAD).await;
     let records = dump(&*memory);
     let report = verify(memory);
     assert_eq!(report.damage, []);
@@ -32,7 +32,7 @@ async fn an_untouched_store_in_memory_is_sound_and_all_of_it_was_checked() {
 async fn an_untouched_store_on_disk_is_sound_after_it_was_closed_and_reopened() {
     let guard = tempfile::tempdir().unwrap();
     let path = guard.path().join("store");
-    let party = fixture::fill(Engine::builder(&path)).await;
+    let party = fixture::fill(Engine::builder(&path), 0).await;
     assert_eq!(Verifier::open(&path).unwrap().run(&mut |_| {}).unwrap().damage, []);
     // Another session: what was in memory before is loaded and written on.
     let engine = Engine::builder(&path).checkpoints(fixture::policy()).open().await.unwrap();
@@ -74,7 +74,7 @@ fn a_wrong_directory_is_refused_and_stays_as_it_is() {
 
 #[tokio::test]
 async fn progress_rises_to_its_end_in_every_stage() {
-    let memory = fixture::in_memory().await;
+    let memory = fixture::in_memory(0).await;
     let store = systole_store::Store::with_backend(memory).unwrap();
     let mut stages: Vec<(&str, u64, u64)> = Vec::new();
     let tell = &mut |progress: systole::Progress| match stages.last_mut() {
