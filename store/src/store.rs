@@ -88,6 +88,31 @@ impl Store {
         }
     }
 
+    /// Opens the store in the directory `path`, which must be there, to look for damage. Where it cannot
+    /// be opened to be written to, it is opened to be read as far as it can be, and what stood in the way
+    /// comes with it: damage of the log too, which [`Self::open`] takes for the end that a power failure
+    /// leaves. Then nothing is changed, commits are refused, and nobody else is kept out.
+    pub fn open_to_inspect(path: &Path, options: &Options) -> Result<(Self, Option<Error>), Error> {
+        if directory::inspect(path)? == Content::Nothing {
+            return Err(Error::NotFound { path: path.to_owned() });
+        }
+        let database = directory::database(path);
+        let opened = Rocks::open_strictly(&database, options)
+            .and_then(|backend| Self::with_backend(Arc::new(backend)));
+        let obstacle = match opened {
+            Ok(store) => return Ok((store, None)),
+            Err(Error::Busy { .. }) => return Err(Error::Busy { path: path.to_owned() }),
+            Err(newer @ Error::NewerFormat { .. }) => return Err(newer),
+            Err(obstacle) => obstacle,
+        };
+        let backend = Rocks::open_read_only(&database, options)
+            .or_else(|_| Rocks::open_damaged(&database, options));
+        match backend {
+            Ok(backend) => Ok((Self::on(Arc::new(backend), true), Some(obstacle))),
+            Err(_) => Err(obstacle),
+        }
+    }
+
     /// A store on a backend of the caller's.
     pub fn with_backend(backend: Arc<dyn Backend>) -> Result<Self, Error> {
         let store = Self::on(backend, false);

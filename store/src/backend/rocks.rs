@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use rocksdb::{
-    BottommostLevelCompaction, ColumnFamily, CompactOptions, DB, DBRawIterator, FlushOptions,
-    ReadOptions, WriteBatch, WriteOptions,
+    BottommostLevelCompaction, ColumnFamily, CompactOptions, DB, DBRawIterator, DBRecoveryMode,
+    FlushOptions, ReadOptions, WriteBatch, WriteOptions,
 };
 
 use crate::backend::{Backend, Visit};
@@ -43,10 +43,35 @@ impl Rocks {
 
     /// Opens the database in `path` as it is at this moment, even while another process writes to it.
     pub fn open_read_only(path: &Path, options: &Options) -> Result<Self, Error> {
+        Self::open_reading(path, options, true)
+    }
+
+    /// Opens the database in `path`, which must be there, unless its log is damaged anywhere but at its
+    /// end: [`Self::open`] takes all damage of the log for what a power failure leaves, and drops what
+    /// lies behind it.
+    pub(crate) fn open_strictly(path: &Path, options: &Options) -> Result<Self, Error> {
         let cache = options.cache();
         let mut database = options.database(&cache);
         database.create_if_missing(false);
         database.create_missing_column_families(false);
+        database.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+        let families = options.families(&cache);
+        Self::opened(DB::open_cf_with_opts(&database, path, families), path)
+    }
+
+    /// Opens for reading what can be read of the database in `path`: a table that is damaged shows when
+    /// something in it is read.
+    pub(crate) fn open_damaged(path: &Path, options: &Options) -> Result<Self, Error> {
+        Self::open_reading(path, options, false)
+    }
+
+    fn open_reading(path: &Path, options: &Options, paranoid: bool) -> Result<Self, Error> {
+        let cache = options.cache();
+        let mut database = options.database(&cache);
+        database.create_if_missing(false);
+        database.create_missing_column_families(false);
+        // Concerns opening alone: what is read is checked either way.
+        database.set_paranoid_checks(paranoid);
         let families = options.families(&cache);
         let opened = DB::open_cf_with_opts_for_read_only(&database, path, families, false);
         Self::opened(opened, path)
