@@ -56,6 +56,8 @@ const SEARCHES_MAX: usize = 8;
 /// ```
 pub struct Verifier {
     store: Store,
+    /// Why the store could only be opened to be read.
+    obstacle: Option<systole_store::Error>,
     registry: ModelRegistry,
     refused: Option<RegistryError>,
 }
@@ -63,20 +65,22 @@ pub struct Verifier {
 impl Verifier {
     /// Opens the store in the directory `path`, which must be there, for nobody else meanwhile.
     ///
-    /// A database that was not closed is recovered as the engine would do it: after a power failure the
-    /// end of its log may be torn, and is dropped. A log that was damaged elsewhere cannot be told from
-    /// a torn one, so what stood behind the damage is missing then, and the rest is verified.
+    /// What the storage engine finds damaged when it opens is part of the report, and the rest is
+    /// checked, as long as it can be read at all. A log whose last records are torn, as a power failure
+    /// leaves it, is no damage: they are dropped, as the engine would drop them.
     ///
     /// # Errors
     /// `Unavailable` when the directory is open elsewhere, `Invalid` when it holds no store or one of a
-    /// newer format, `Corrupt` when the storage engine cannot open it.
+    /// newer format, `Corrupt` when nothing of it can be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        Ok(Self::on_store(Store::open_existing(path.as_ref(), &Options::default())?))
+        let (store, obstacle) = Store::open_to_inspect(path.as_ref(), &Options::default())?;
+        Ok(Self { obstacle, ..Self::on_store(store) })
     }
 
     /// Checks a store that is open already and that nobody writes to meanwhile.
     pub fn on_store(store: Store) -> Self {
-        let verifier = Self { store, registry: ModelRegistry::new(), refused: None };
+        let registry = ModelRegistry::new();
+        let verifier = Self { store, obstacle: None, registry, refused: None };
         verifier.register::<Object>().register::<Text>()
     }
 
@@ -99,6 +103,10 @@ impl Verifier {
             return Err(Error::caused(ErrorKind::Invalid, "a model type is refused", refused));
         }
         let mut sink = Sink::new(progress);
+        if let Some(obstacle) = &self.obstacle {
+            let reason = format!("the database does not open: {}", unreadable(obstacle));
+            sink.findings.add(Damage::new(DamageKind::File, reason));
+        }
         self.read_files(&mut sink);
         let scratch = self.store.scratch();
         let context = Context {

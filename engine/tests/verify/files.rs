@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use systole::{DamageKind, Engine, ErrorKind, Report, Verifier};
+use systole::{DamageKind, Engine, Report, Verifier};
 use systole_store::{Backend, Options, Rocks};
 
 use crate::fixture;
@@ -65,7 +65,7 @@ async fn a_changed_byte_of_a_table_is_told_with_the_file_or_belongs_to_nothing()
         .collect();
     let bytes: usize = tables.iter().map(|table| table.1).sum();
     let mut random = Random(1);
-    let (mut unopened, mut told, mut unused) = (0, 0, 0);
+    let (mut told, mut named, mut unused) = (0, 0, 0);
     for n in 0..200 {
         let mut at = random.below(bytes);
         let table = tables.iter().find(|table| {
@@ -80,25 +80,23 @@ async fn a_changed_byte_of_a_table_is_told_with_the_file_or_belongs_to_nothing()
         alter(&damaged.join("database").join(name), at, &mut random);
         let what = format!("byte {at} of {}", name.display());
         match verify(&damaged) {
-            Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::Corrupt, "{what}: {error}");
-                unopened += 1;
-            }
+            Err(error) => panic!("{what}: nothing could be read: {error}"),
             Ok(report) if report.is_sound() => {
                 assert_eq!(contents(&damaged), expected, "{what}");
                 unused += 1;
             }
             Ok(report) => {
-                let named =
-                    report.damage.iter().any(|it| it.reason.contains(&*name.to_string_lossy()));
-                assert!(named, "{what}: {:#?}", report.damage);
+                let file = report.damage.iter().find(|damage| damage.kind == DamageKind::File);
+                let file = file.unwrap_or_else(|| panic!("{what}: {:#?}", report.damage));
                 told += 1;
+                // For a few faults RocksDB does not say where it found them.
+                named += usize::from(file.reason.contains(&*name.to_string_lossy()));
             }
         }
         fs::remove_dir_all(damaged).unwrap();
     }
-    println!("{told} told, {unopened} not opened, {unused} unused");
-    assert!(told > 20, "most bytes of a table matter to somebody");
+    let counts = format!("{told} told, {named} of them with the file, {unused} unused");
+    assert!(told > 150 && named > told - 10, "{counts}");
 }
 
 #[tokio::test]
@@ -125,27 +123,52 @@ async fn what_can_still_be_read_is_checked_beside_a_damaged_table() {
     assert!(report.skipped > 0);
 }
 
+/// A store whose data still lie in the database's log, and that log.
+async fn unsorted(path: &Path) -> PathBuf {
+    fixture::fill(Engine::builder(path), 0).await;
+    let log = files(path, ".log").pop().unwrap();
+    assert!(fs::metadata(&log).unwrap().len() > 10_000, "the log holds what was written");
+    log
+}
+
 #[tokio::test]
-async fn a_changed_byte_of_the_log_leaves_a_sound_older_state_or_is_told() {
+async fn a_changed_byte_of_the_log_is_told_and_the_log_stays_as_it_is() {
     let guard = tempfile::tempdir().unwrap();
     let whole = guard.path().join("whole");
-    fixture::fill(Engine::builder(&whole), 0).await;
-    let log = files(&whole, ".log").pop().unwrap();
+    let log = unsorted(&whole).await;
     let name = log.file_name().unwrap();
     let length = fs::metadata(&log).unwrap().len() as usize;
-    assert!(length > 10_000, "the log holds what was written");
     let mut random = Random(2);
-    let (mut older, mut told) = (0, 0);
     for n in 0..40 {
         let damaged = guard.path().join(n.to_string());
         copy(&whole, &damaged);
-        alter(&damaged.join("database").join(name), random.below(length), &mut random);
-        match verify(&damaged) {
-            // What follows the damage cannot be told from the torn end that a power failure leaves.
-            Ok(report) if report.is_sound() => older += 1,
-            Ok(_) | Err(_) => told += 1,
-        }
+        let log = damaged.join("database").join(name);
+        let at = random.below(length / 10 * 9);
+        alter(&log, at, &mut random);
+        let before = fs::read(&log).unwrap();
+        let report = verify(&damaged).unwrap();
+        let first = &report.damage[0];
+        assert_eq!(first.kind, DamageKind::File, "byte {at}: {:#?}", report.damage);
+        assert!(first.reason.starts_with("the database does not open"), "byte {at}: {first}");
+        assert!(fs::read(&log).unwrap() == before, "byte {at}: the log was changed");
         fs::remove_dir_all(damaged).unwrap();
     }
-    println!("{older} sound older states, {told} told");
+}
+
+#[tokio::test]
+async fn a_log_that_a_power_failure_tore_leaves_a_sound_older_state() {
+    let guard = tempfile::tempdir().unwrap();
+    let whole = guard.path().join("whole");
+    let log = unsorted(&whole).await;
+    let length = fs::metadata(&log).unwrap().len();
+    for n in 1..20 {
+        let torn = guard.path().join(n.to_string());
+        copy(&whole, &torn);
+        let log = torn.join("database").join(log.file_name().unwrap());
+        let file = fs::OpenOptions::new().write(true).open(log).unwrap();
+        file.set_len(length - n * length / 40).unwrap();
+        let report = verify(&torn).unwrap();
+        assert_eq!(report.damage, [], "{} bytes torn off", n * length / 40);
+        fs::remove_dir_all(torn).unwrap();
+    }
 }
