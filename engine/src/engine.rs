@@ -6,21 +6,21 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use systole_models::ModelRegistry;
-use systole_proto::{Ed25519Signer, FeedKey, PartyKey, PublicKey, Signer};
+use systole_proto::{Ed25519Signer, PartyKey, PublicKey, Signer};
 use systole_store::{Backend, Batch, Durability, PartyRecord, Store, VaultKey};
 
+use crate::device::Device;
 use crate::feed::Writer;
 use crate::party::processor::{Args, Running};
 use crate::party::request::genesis_credentials;
 use crate::settings::{LOADS_AT_ONCE_MAX, Settings};
 use crate::shared::Shared;
-use crate::telemetry::{Live, Telemetry};
+use crate::telemetry::Telemetry;
 use crate::{Counters, EngineBuilder, Error, ErrorKind, Party};
 
 /// Where the store remembers the key by which this device is a member of parties.
@@ -35,6 +35,7 @@ pub struct Engine {
 struct Inner {
     /// Taken by [`Engine::close`].
     open: tokio::sync::Mutex<Option<Open>>,
+    copied: bool,
 }
 
 struct Open {
@@ -96,27 +97,22 @@ impl Engine {
         if !batch.is_empty() {
             store.commit(batch, Durability::Synced)?;
         }
-        let mut next_feed = store.meta().next_feed_no()?.0;
-        let records = store.meta().parties()?;
-        for record in &records {
-            let feeds = store.meta().feed_nos(record.no)?;
-            next_feed = next_feed.max(feeds.last().map_or(0, |no| no.0 + 1));
+        let device = Arc::new(Device::new(store.clone(), Arc::new(registry), device, vault)?);
+        let copied = device.renounce_feeds_of_a_copy()?;
+        if copied {
+            tracing::warn!("the directory is a copy or was set back: parties go on in fresh feeds");
         }
-        let writer = Writer::spawn(store.clone()).map_err(|error| {
+        let writer = Writer::spawn(store).map_err(|error| {
             Error::caused(ErrorKind::Internal, "the feed writer's thread does not start", error)
         })?;
         let shared = Arc::new(Shared {
-            store,
-            writer: writer.handle(),
-            registry: Arc::new(registry),
-            settings,
-            live: Arc::new(Live::default()),
             device,
-            vault: Mutex::new(vault),
-            next_feed: AtomicU32::new(next_feed),
+            writer: writer.handle(),
+            settings,
             loads: Arc::new(tokio::sync::Semaphore::new(LOADS_AT_ONCE_MAX)),
             span: tracing::info_span!("engine"),
         });
+        let records = shared.device.store.meta().parties()?;
         let mut parties = BTreeMap::new();
         for record in records.into_iter().filter(|record| record.active && !record.deleted) {
             let key = record.key;
@@ -124,7 +120,7 @@ impl Engine {
         }
         tracing::info!(parties = parties.len(), "engine opened");
         let open = tokio::sync::Mutex::new(Some(Open { shared, writer, parties }));
-        Ok(Self { inner: Arc::new(Inner { open }) })
+        Ok(Self { inner: Arc::new(Inner { open, copied }) })
     }
 
     /// Founds a party: this device is its first member and writes its first feed. The party's own
@@ -136,7 +132,7 @@ impl Engine {
         let shared = party.shared()?;
         let feed = party.own_feed_signer(&shared)?;
         let credential =
-            genesis_credentials(&founder, &*shared.device, &*feed).map_err(|error| {
+            genesis_credentials(&founder, &*shared.device.signer, &*feed).map_err(|error| {
                 Error::caused(ErrorKind::Unavailable, "the genesis cannot be signed", error)
             })?;
         party.write_credentials(vec![credential]).await?;
@@ -159,7 +155,8 @@ impl Engine {
         if let Some(running) = open.parties.get(&key).filter(|running| running.is_alive()) {
             return Ok(Party::new(key, running.handle(), &open.shared));
         }
-        let record = open.shared.store.meta().party_by_key(&key)?.filter(|record| !record.deleted);
+        let record =
+            open.shared.device.store.meta().party_by_key(&key)?.filter(|record| !record.deleted);
         let mut record = record
             .ok_or_else(|| Error::invalid(format!("party {} is not known here", key.short())))?;
         if let Some(ended) = open.parties.remove(&key) {
@@ -168,7 +165,7 @@ impl Engine {
         if !record.active {
             record.active = true;
             let mut batch = Batch::new();
-            open.shared.store.meta().put_party(&mut batch, &record);
+            open.shared.device.store.meta().put_party(&mut batch, &record);
             open.shared.writer.commit(batch, Durability::Synced).await?;
         }
         let running = run(&open.shared, record).await?;
@@ -177,11 +174,19 @@ impl Engine {
         Ok(party)
     }
 
+    /// Whether the directory was found to be a copy when it was opened: a backup that was brought back,
+    /// files that were copied or set back. Writing on in the feeds of the original would fork them, so
+    /// every party goes on in a fresh feed of this device. What the old feeds hold stays, and what this
+    /// device has lost of them comes back from others.
+    pub fn was_copied(&self) -> bool {
+        self.inner.copied
+    }
+
     /// The parties that the engine knows, and whether each is active.
     pub async fn parties(&self) -> Result<Vec<(PartyKey, bool)>, Error> {
         let open = self.inner.open.lock().await;
         let open = open.as_ref().ok_or_else(|| Error::closed("the engine"))?;
-        let records = open.shared.store.meta().parties()?;
+        let records = open.shared.device.store.meta().parties()?;
         let known = records.into_iter().filter(|record| !record.deleted);
         Ok(known.map(|record| (record.key, record.active)).collect())
     }
@@ -205,7 +210,7 @@ impl Engine {
     pub async fn device(&self) -> Result<PublicKey, Error> {
         let open = self.inner.open.lock().await;
         let open = open.as_ref().ok_or_else(|| Error::closed("the engine"))?;
-        Ok(PublicKey(open.shared.device.public_key()))
+        Ok(open.shared.device.key())
     }
 
     /// How many messages passed each stage since the engine was opened.
@@ -219,14 +224,14 @@ impl Engine {
     pub async fn disk_bytes(&self) -> Result<u64, Error> {
         let open = self.inner.open.lock().await;
         let open = open.as_ref().ok_or_else(|| Error::closed("the engine"))?;
-        Ok(open.shared.store.disk_bytes()?)
+        Ok(open.shared.device.store.disk_bytes()?)
     }
 
     /// Rewrites the data without what was overwritten. Takes long; nothing depends on it.
     pub async fn compact(&self) -> Result<(), Error> {
         let open = self.inner.open.lock().await;
         let open = open.as_ref().ok_or_else(|| Error::closed("the engine"))?;
-        Ok(open.shared.store.compact()?)
+        Ok(open.shared.device.store.compact()?)
     }
 
     /// Sets a value that the application wants remembered, or removes it.
@@ -237,7 +242,7 @@ impl Engine {
         let open = self.inner.open.lock().await;
         let open = open.as_ref().ok_or_else(|| Error::closed("the engine"))?;
         let mut batch = Batch::new();
-        open.shared.store.meta().put_preference(&mut batch, name, value);
+        open.shared.device.store.meta().put_preference(&mut batch, name, value);
         Ok(open.shared.writer.commit(batch, Durability::Synced).await?)
     }
 
@@ -245,7 +250,7 @@ impl Engine {
     pub async fn preference(&self, name: &str) -> Result<Option<Bytes>, Error> {
         let open = self.inner.open.lock().await;
         let open = open.as_ref().ok_or_else(|| Error::closed("the engine"))?;
-        Ok(open.shared.store.meta().preference(name)?)
+        Ok(open.shared.device.store.meta().preference(name)?)
     }
 
     /// Ends every party, writes what is left, and frees the directory: it can be opened again at once.
@@ -271,38 +276,12 @@ impl Engine {
         let mut open = self.inner.open.lock().await;
         let open = open.as_mut().ok_or_else(|| Error::closed("the engine"))?;
         let shared = &open.shared;
-        let meta = shared.store.meta();
-        let known = meta.party_by_key(&key)?;
-        if known.as_ref().is_some_and(|record| !record.deleted) {
-            return Err(Error::invalid(format!("party {} is known already", key.short())));
-        }
         let mut batch = Batch::new();
-        let no = match known {
-            Some(record) => record.no,
-            None => {
-                let no = meta.next_party_no()?;
-                meta.put_next_party_no(&mut batch, systole_store::PartyNo(no.0 + 1));
-                no
-            }
-        };
-        let record = PartyRecord {
-            no,
-            key,
-            genesis_feed: None,
-            active: true,
-            ordinal: 0,
-            device: Some(PublicKey(shared.device.public_key())),
-            own_feed: None,
-            deleted: false,
-        };
-        meta.put_party(&mut batch, &record);
+        let record = shared.device.join(&mut batch, key)?;
         shared.writer.commit(batch, Durability::Synced).await?;
         let running = run(shared, record).await?;
         let party = Party::new(key, running.handle(), shared);
         open.parties.insert(key, running);
-        let feed = generate()?;
-        party.keep_secret(shared, &feed).await?;
-        party.add_feed(Arc::new(feed)).await?;
         Ok(party)
     }
 }
@@ -312,7 +291,7 @@ impl Open {
         if let Some(running) = self.parties.remove(&key) {
             running.stop().await;
         }
-        let store = &self.shared.store;
+        let store = &self.shared.device.store;
         let record = store.meta().party_by_key(&key)?.filter(|record| !record.deleted);
         let mut record = record
             .ok_or_else(|| Error::invalid(format!("party {} is not known here", key.short())))?;
@@ -334,30 +313,13 @@ impl Open {
 }
 
 fn generate() -> Result<Ed25519Signer, Error> {
-    Ed25519Signer::generate().map_err(|error| {
-        Error::caused(ErrorKind::Unavailable, "the system gives no randomness for a key", error)
-    })
+    Ed25519Signer::generate().map_err(Error::no_randomness)
 }
 
-/// Starts the actor of a party with the keys of this device's feeds in it.
+/// Starts the actor of a party.
 async fn run(shared: &Arc<Shared>, record: PartyRecord) -> Result<Running, Error> {
-    let mut signers: Vec<Arc<dyn Signer>> = Vec::new();
-    for feed in shared.store.meta().feeds_of(record.no)?.iter().filter(|feed| feed.own) {
-        if let Some(signer) = shared.secret(&feed.key)? {
-            signers.push(signer);
-        }
-    }
-    let telemetry = Arc::new(Telemetry::new(shared.live.clone()));
-    Running::start(Args { shared: shared.clone(), telemetry, record, signers }).await
-}
-
-impl Shared {
-    /// The signer of a feed whose secret this device keeps.
-    pub(crate) fn secret(&self, feed: &FeedKey) -> Result<Option<Arc<dyn Signer>>, Error> {
-        let vault = self.vault.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let seed = vault.secret(feed.as_bytes())?;
-        Ok(seed.map(|seed| Arc::new(Ed25519Signer::from_seed(&seed)) as Arc<dyn Signer>))
-    }
+    let telemetry = Arc::new(Telemetry::new(shared.device.live.clone()));
+    Running::start(Args { shared: shared.clone(), telemetry, record }).await
 }
 
 impl std::fmt::Debug for Engine {

@@ -63,6 +63,10 @@ impl Error {
         Self::new(ErrorKind::Unavailable, message)
     }
 
+    pub(crate) fn no_randomness(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::caused(ErrorKind::Unavailable, "the system gives no randomness for a key", source)
+    }
+
     pub(crate) fn closed(what: &str) -> Self {
         Self::new(ErrorKind::Closed, format!("{what} is closed"))
     }

@@ -64,11 +64,14 @@
 //! A directory is open in one process at a time.
 
 mod builder;
+mod device;
 mod engine;
 mod error;
 mod feed;
 mod item;
 mod party;
+#[doc(hidden)]
+pub mod replica;
 mod settings;
 mod shared;
 mod snapshot;

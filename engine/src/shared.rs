@@ -3,41 +3,27 @@
 //! Invariant: nothing that a user holds keeps this alive, so closing the engine frees the directory
 //! whatever handles are still around.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
 
-use systole_models::ModelRegistry;
-use systole_proto::Signer;
-use systole_store::{FeedNo, Store, Vault};
 use tokio::sync::Semaphore;
 
+use crate::device::Device;
 use crate::feed::WriterHandle;
 use crate::settings::Settings;
-use crate::telemetry::Live;
 use crate::{Counters, Error, ErrorKind};
 
 /// The inside of an open engine.
 pub(crate) struct Shared {
-    pub(crate) store: Store,
+    pub(crate) device: Arc<Device>,
     pub(crate) writer: WriterHandle,
-    pub(crate) registry: Arc<ModelRegistry>,
     pub(crate) settings: Settings,
-    pub(crate) live: Arc<Live>,
-    /// Signs credentials in the name of this device.
-    pub(crate) device: Arc<dyn Signer>,
-    pub(crate) vault: Mutex<Vault>,
-    pub(crate) next_feed: AtomicU32,
     /// Loads that may run at once, of all items of all parties.
     pub(crate) loads: Arc<Semaphore>,
     pub(crate) span: tracing::Span,
 }
 
 impl Shared {
-    /// A number for a feed that has none.
-    pub(crate) fn number_feed(&self) -> FeedNo {
-        FeedNo(self.next_feed.fetch_add(1, Relaxed))
-    }
-
     /// Milliseconds since the Unix epoch.
     #[expect(clippy::disallowed_methods, reason = "the one place where the engine reads the clock")]
     pub(crate) fn now_millis() -> u64 {
@@ -52,7 +38,7 @@ impl Shared {
             commit_groups: writer.groups.load(Relaxed),
             commits: writer.batches.load(Relaxed),
             syncs: writer.syncs.load(Relaxed),
-            ..self.live.counters()
+            ..self.device.live.counters()
         }
     }
 }

@@ -193,7 +193,7 @@ impl ItemState {
         Ok(&self.metadata)
     }
 
-    /// Takes the model out, to bring raw messages to life.
+    /// The feeds that wrote to the item.
     pub(crate) fn authors(&self) -> &[Author] {
         &self.authors
     }
@@ -223,6 +223,12 @@ impl ItemState {
     pub(crate) fn checkpoint(&mut self) -> Result<(Vec<u8>, Vec<u8>), Error> {
         self.check()?;
         self.guard(|state| (state.model.checkpoint(), state.metadata.checkpoint()))
+    }
+
+    /// Bytes that are equal where model and metadata are.
+    pub(crate) fn digest(&mut self) -> Result<(Vec<u8>, Vec<u8>), Error> {
+        self.check()?;
+        self.guard(|state| (state.model.digest(), state.metadata.digest()))
     }
 
     fn local_origin(&self, at: &Placement) -> Origin {

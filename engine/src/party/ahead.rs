@@ -84,6 +84,11 @@ impl ReadAhead {
         }
     }
 
+    /// Bytes that are held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Drops what was read longest ago, of other feeds than `kept`, until the rest is within bounds.
     fn drop_oldest(&mut self, kept: FeedNo) {
         while self.bytes > READ_AHEAD_BYTES_MAX {

@@ -1,11 +1,10 @@
 //! What a party's actor is asked, and what it answers.
 
 use std::any::Any;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use systole_models::ObjectMutation;
-use systole_proto::{FeedKey, ItemId, PartyKey, PublicKey, Signer};
+use systole_proto::{Ed25519Signer, FeedKey, ItemId, PartyKey, PublicKey};
 use systole_store::{Durability, ItemKey};
 use tokio::sync::oneshot;
 
@@ -155,8 +154,8 @@ pub(crate) enum Command {
     /// Stop or resume processing.
     Pause(bool, oneshot::Sender<()>),
     /// Add a feed of this device that signs with `signer`, and write its admission.
-    AddFeed {
-        signer: Arc<dyn Signer>,
+    CreateFeed {
+        signer: Ed25519Signer,
         reply: oneshot::Sender<Result<FeedKey, Error>>,
     },
     /// Everything that can be processed is, once this is answered.

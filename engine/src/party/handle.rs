@@ -8,13 +8,13 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use systole_models::{Model, Object};
-use systole_proto::{
-    Claim, Credential, Ed25519Signer, FeedKey, ItemId, PartyKey, PublicKey, Range, Signer,
-};
-use systole_store::{Batch, Durability, FeedNo, ItemFilter, ItemKey, ItemRecord, PartyRecord};
+use systole_proto::{Ed25519Signer, FeedKey, ItemId, PartyKey, Range, Signer};
+use systole_store::{Durability, FeedNo, ItemFilter, ItemKey, ItemRecord, PartyRecord};
 
 use super::command::{Command, Ingest, Ingested, PartyStatus, Receipt, Write, Written};
+use super::core::no_own_feed;
 use super::history;
+use super::listing::{self, ItemInfo, Quarantined};
 use super::processor::PartyHandle;
 use super::request::AdmissionRequest;
 use super::transaction::{NewItem, PendingWrite, Transaction};
@@ -44,36 +44,6 @@ pub struct ItemQuery {
     pub after: Option<ItemId>,
     /// At most this many items; 0 asks for all.
     pub limit: usize,
-}
-
-/// What is known of an item without bringing it into memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ItemInfo {
-    /// The item.
-    pub id: ItemId,
-    /// Name of its model type.
-    pub model: String,
-    /// Version of its model type.
-    pub version: u32,
-    /// Its parent.
-    pub parent: Option<ItemId>,
-    /// Whether it is deleted.
-    pub deleted: bool,
-}
-
-/// A block that is ignored, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Quarantined {
-    /// The feed.
-    pub feed: FeedKey,
-    /// The block's position.
-    pub seq: u64,
-    /// The rule that it breaks, in a word.
-    pub code: String,
-    /// What is wrong with it.
-    pub reason: String,
 }
 
 impl Party {
@@ -115,7 +85,7 @@ impl Party {
                 M::VERSION
             )));
         }
-        if shared.registry.model(M::TYPE, M::VERSION).is_none() {
+        if shared.device.registry.model(M::TYPE, M::VERSION).is_none() {
             return Err(Error::invalid(format!("model type {} is not registered", M::TYPE)));
         }
         Ok(Item::new(self.clone(), record.key, id))
@@ -125,7 +95,7 @@ impl Party {
     pub fn info(&self, id: ItemId) -> Result<ItemInfo, Error> {
         let shared = self.shared()?;
         let record = self.record_of(&shared, &id)?;
-        info(&shared, record)
+        listing::item_info(&shared.device.store, record)
     }
 
     /// Items, in the order in which their feeds became known here and they were created in them.
@@ -146,18 +116,18 @@ impl Party {
         let limit = if query.limit == 0 { usize::MAX } else { query.limit };
         let mut records = Vec::new();
         let party = self.record(&shared)?.no;
-        shared.store.items().scan(party, filter, after, &mut |record| {
+        shared.device.store.items().scan(party, filter, after, &mut |record| {
             records.push(record);
             if records.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
-        records.into_iter().map(|record| info(&shared, record)).collect()
+        records.into_iter().map(|record| listing::item_info(&shared.device.store, record)).collect()
     }
 
     /// At most `limit` items whose id begins with `prefix`, in base32.
     pub fn items_with_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<ItemId>, Error> {
         let shared = self.shared()?;
         let party = self.record(&shared)?.no;
-        let found = shared.store.items().ids_with_prefix(party, prefix, limit)?;
+        let found = shared.device.store.items().ids_with_prefix(party, prefix, limit)?;
         Ok(found.into_iter().map(|(id, _)| id).collect())
     }
 
@@ -176,7 +146,7 @@ impl Party {
         let shared = self.shared()?;
         let item = self.record_of(&shared, &id)?.key;
         let mut authors: BTreeMap<FeedNo, (u64, u64)> = BTreeMap::new();
-        shared.store.items().scan_log(item, 0, &mut |entry| {
+        shared.device.store.items().scan_log(item, 0, &mut |entry| {
             // A genesis has an entry for the model and one for the metadata.
             let (next, messages) = authors.entry(entry.feed).or_default();
             *messages += u64::from(entry.seq >= *next);
@@ -185,7 +155,7 @@ impl Party {
         })?;
         let named = authors.into_iter();
         named
-            .map(|(feed, (_, messages))| Ok((history::key(&shared.store, feed)?, messages)))
+            .map(|(feed, (_, messages))| Ok((history::key(&shared.device.store, feed)?, messages)))
             .collect()
     }
 
@@ -216,12 +186,13 @@ impl Party {
     pub async fn read(&self, feed: FeedKey, from: u64) -> Result<Option<Range>, Error> {
         let (range, writer) = {
             let shared = self.shared()?;
-            let record = shared.store.meta().feed_by_key(&feed)?;
+            let record = shared.device.store.meta().feed_by_key(&feed)?;
             let party = self.record(&shared)?.no;
             let record = record.filter(|record| record.party == party).ok_or_else(|| {
                 Error::invalid(format!("feed {} is not known in the party", feed.short()))
             })?;
-            let range = read(shared.store.feeds(), record.no, feed, from, ReadLimit::default())?;
+            let range =
+                read(shared.device.store.feeds(), record.no, feed, from, ReadLimit::default())?;
             (range, shared.writer.clone())
         };
         // After the read: whatever was read is synced before anybody sees it.
@@ -264,50 +235,31 @@ impl Party {
     pub fn quarantined(&self, limit: usize) -> Result<Vec<Quarantined>, Error> {
         let shared = self.shared()?;
         let party = self.record(&shared)?.no;
-        let records = shared.store.meta().quarantined(party, None, limit)?;
-        let named = records.into_iter().map(|record| {
-            let feed = history::key(&shared.store, record.feed)?;
-            Ok(Quarantined { feed, seq: record.seq, code: record.code, reason: record.reason })
-        });
-        named.collect()
+        listing::quarantined(&shared.device.store, party, limit)
     }
 
     /// The feed that this device writes to where it does not name another one.
     pub fn own_feed(&self) -> Result<FeedKey, Error> {
         let shared = self.shared()?;
         let own = self.record(&shared)?.own_feed.ok_or_else(no_own_feed)?;
-        history::key(&shared.store, own)
+        history::key(&shared.device.store, own)
     }
 
-    /// Makes another feed of this device and admits it: for an author of its own, or to go on after
-    /// [`Event::OwnFeedLost`](crate::Event::OwnFeedLost). Write to it with [`Transaction::author`];
-    /// where the device can write to no other feed, this one becomes its first.
+    /// Makes another feed of this device and admits it: for an author of its own. Write to it with
+    /// [`Transaction::author`].
+    ///
+    /// # Errors
+    /// `Unavailable` while this device is not a member.
     pub async fn create_feed(&self) -> Result<FeedKey, Error> {
-        let signer = Ed25519Signer::generate().map_err(|error| {
-            Error::caused(ErrorKind::Unavailable, "the system gives no randomness for a key", error)
-        })?;
-        let (device, claim) = {
-            let shared = self.shared()?;
-            self.keep_secret(&shared, &signer).await?;
-            let key = PublicKey(shared.device.public_key());
-            let feed = FeedKey(signer.public_key());
-            (shared.device.clone(), Claim::FeedAdmission { party: self.key, feed, key })
-        };
-        let mut credential = Credential::new(&claim);
-        let signed = credential.sign(&signer).and_then(|()| credential.sign(&*device));
-        signed.map_err(|error| {
-            Error::caused(ErrorKind::Unavailable, "the feed's admission cannot be signed", error)
-        })?;
-        let feed = self.add_feed(Arc::new(signer)).await?;
-        self.write_credentials(vec![credential.encode()]).await?;
-        Ok(feed)
+        let signer = Ed25519Signer::generate().map_err(Error::no_randomness)?;
+        self.handle.ask(|reply| Command::CreateFeed { signer, reply }).await?
     }
 
     /// What a member needs to admit this device: keys and the proof that this device holds them.
     pub fn admission_request(&self) -> Result<AdmissionRequest, Error> {
         let shared = self.shared()?;
         let feed = self.own_feed_signer(&shared)?;
-        AdmissionRequest::new(self.key, &*shared.device, &*feed).map_err(|error| {
+        AdmissionRequest::new(self.key, &*shared.device.signer, &*feed).map_err(|error| {
             Error::caused(ErrorKind::Unavailable, "the request cannot be signed", error)
         })
     }
@@ -325,7 +277,7 @@ impl Party {
             let invalid =
                 |error| Error::caused(ErrorKind::Invalid, "the request is refused", error);
             request.verify().map_err(invalid)?;
-            request.countersign(&*shared.device).map_err(invalid)?
+            request.countersign(&*shared.device.signer).map_err(invalid)?
         };
         Ok(self.write_credentials(credentials.to_vec()).await?.receipt)
     }
@@ -348,27 +300,10 @@ impl Party {
         self.handle.ask(|reply| Command::Item { item, id, reply }).await?
     }
 
-    pub(crate) async fn add_feed(&self, signer: Arc<dyn Signer>) -> Result<FeedKey, Error> {
-        self.handle.ask(|reply| Command::AddFeed { signer, reply }).await?
-    }
-
-    pub(crate) async fn keep_secret(
-        &self,
-        shared: &Arc<Shared>,
-        signer: &Ed25519Signer,
-    ) -> Result<(), Error> {
-        let mut batch = Batch::new();
-        {
-            let vault = shared.vault.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            vault.put(&mut batch, &signer.public_key(), &signer.seed())?;
-        }
-        Ok(shared.writer.commit(batch, Durability::Synced).await?)
-    }
-
     pub(crate) fn own_feed_signer(&self, shared: &Shared) -> Result<Arc<dyn Signer>, Error> {
         let own = self.record(shared)?.own_feed.ok_or_else(no_own_feed)?;
-        let key = history::key(&shared.store, own)?;
-        shared.secret(&key)?.ok_or_else(|| {
+        let key = history::key(&shared.device.store, own)?;
+        shared.device.secret(&key)?.ok_or_else(|| {
             Error::corrupt(format!("the secret of own feed {} is missing", key.short()))
         })
     }
@@ -387,35 +322,16 @@ impl Party {
     }
 
     fn record(&self, shared: &Shared) -> Result<PartyRecord, Error> {
-        let record = shared.store.meta().party_by_key(&self.key)?;
+        let record = shared.device.store.meta().party_by_key(&self.key)?;
         record.filter(|record| !record.deleted).ok_or_else(|| Error::closed("the party"))
     }
 
     fn record_of(&self, shared: &Shared, id: &ItemId) -> Result<ItemRecord, Error> {
         let party = self.record(shared)?.no;
         let unknown = || Error::invalid(format!("item {} is not known here", id.short()));
-        let key = shared.store.items().key_of(party, id)?.ok_or_else(unknown)?;
-        shared.store.items().item(key)?.ok_or_else(unknown)
+        let key = shared.device.store.items().key_of(party, id)?.ok_or_else(unknown)?;
+        shared.device.store.items().item(key)?.ok_or_else(unknown)
     }
-}
-
-/// The answer to who wants to write without naming a feed.
-pub(super) fn no_own_feed() -> Error {
-    Error::unavailable("this device has no feed of its own in the party: create one")
-}
-
-fn info(shared: &Shared, record: ItemRecord) -> Result<ItemInfo, Error> {
-    let id = |item: ItemKey| {
-        let feed: FeedNo = item.feed;
-        Ok::<_, Error>(ItemId::of(&history::key(&shared.store, feed)?, item.seq))
-    };
-    Ok(ItemInfo {
-        id: record.id,
-        model: record.model,
-        version: record.version,
-        parent: record.parent.map(id).transpose()?,
-        deleted: record.deleted,
-    })
 }
 
 impl std::fmt::Debug for Party {

@@ -15,41 +15,48 @@ use super::causal::Step;
 use super::history;
 use super::state::Host;
 use crate::Error;
+use crate::device::Device;
 use crate::feed::{HeldFeed, load};
 use crate::settings::ITEMS_CACHED_MAX;
-use crate::shared::Shared;
 
 /// Roots of feeds at recent lengths that are kept at hand.
 const ROOTS_CACHED_MAX: usize = 4_096;
 
 /// Lookups for one party.
 pub(crate) struct StoreHost {
-    shared: Arc<Shared>,
+    device: Arc<Device>,
     party: PartyNo,
     held: BTreeMap<FeedNo, HeldFeed>,
     /// Feeds that were given a number since the last batch.
     new_feeds: BTreeMap<FeedKey, FeedRecord>,
     items: LruCache<ItemKey, Arc<ItemRecord>>,
     roots: LruCache<(FeedNo, u64), Hash>,
+    now_millis: u64,
 }
 
 impl StoreHost {
-    pub(crate) fn new(shared: Arc<Shared>, party: PartyNo) -> Self {
+    pub(crate) fn new(device: Arc<Device>, party: PartyNo) -> Self {
         let capacity = |entries| NonZeroUsize::new(entries).expect("a named bound is not 0");
         Self {
-            shared,
+            device,
             party,
             held: BTreeMap::new(),
             new_feeds: BTreeMap::new(),
             items: LruCache::new(capacity(ITEMS_CACHED_MAX)),
             roots: LruCache::new(capacity(ROOTS_CACHED_MAX)),
+            now_millis: 0,
         }
+    }
+
+    /// What is recorded from here is recorded at this time.
+    pub(crate) fn tell_time(&mut self, now_millis: u64) {
+        self.now_millis = now_millis;
     }
 
     /// The end of a feed: its tree's peaks and its latest head.
     pub(crate) fn held(&mut self, feed: FeedNo) -> Result<&mut HeldFeed, Error> {
         if !self.held.contains_key(&feed) {
-            self.held.insert(feed, load(self.shared.store.feeds(), feed)?);
+            self.held.insert(feed, load(self.device.store.feeds(), feed)?);
         }
         Ok(self.held.get_mut(&feed).expect("just loaded"))
     }
@@ -76,7 +83,7 @@ impl StoreHost {
         if let Some(record) = self.new_feeds.get(key) {
             return Ok(Some(record.party));
         }
-        Ok(self.shared.store.meta().feed_by_key(key)?.map(|record| record.party))
+        Ok(self.device.store.meta().feed_by_key(key)?.map(|record| record.party))
     }
 }
 
@@ -85,11 +92,11 @@ impl Host for StoreHost {
         if let Some(record) = self.new_feeds.get(key) {
             return Ok(record.no);
         }
-        if let Some(no) = self.shared.store.meta().feed_no(key)? {
+        if let Some(no) = self.device.store.meta().feed_no(key)? {
             return Ok(no);
         }
-        let no = self.shared.number_feed();
-        let created_millis = Shared::now_millis();
+        let no = self.device.number_feed();
+        let created_millis = self.now_millis;
         let record = FeedRecord { no, key: *key, party: self.party, own: false, created_millis };
         self.new_feeds.insert(*key, record);
         Ok(no)
@@ -98,17 +105,17 @@ impl Host for StoreHost {
     fn key(&mut self, feed: FeedNo) -> Result<FeedKey, Error> {
         match self.new_feeds.values().find(|record| record.no == feed) {
             Some(record) => Ok(record.key),
-            None => history::key(&self.shared.store, feed),
+            None => history::key(&self.device.store, feed),
         }
     }
 
     fn step(&mut self, feed: FeedNo, seq: u64) -> Result<Option<(Step, u8)>, Error> {
-        history::step(&self.shared.store, feed, seq)
+        history::step(&self.device.store, feed, seq)
     }
 
     fn aliases(&mut self, feed: FeedNo) -> Result<Vec<FeedNo>, Error> {
         // The first name in the store is the feed's own.
-        Ok(self.shared.store.feeds().aliases(feed)?.split_off(1))
+        Ok(self.device.store.feeds().aliases(feed)?.split_off(1))
     }
 
     fn root(&mut self, feed: FeedNo, length: u64) -> Result<Hash, Error> {
@@ -119,7 +126,7 @@ impl Host for StoreHost {
         if let Some(root) = self.roots.get(&(feed, length)) {
             return Ok(*root);
         }
-        let root = self.shared.store.feeds().peaks_at(feed, length)?.root();
+        let root = self.device.store.feeds().peaks_at(feed, length)?.root();
         self.roots.put((feed, length), root);
         Ok(root)
     }
@@ -128,7 +135,7 @@ impl Host for StoreHost {
         if let Some(record) = self.items.get(&key) {
             return Ok(Some(record.clone()));
         }
-        let record = self.shared.store.items().item(key)?.map(Arc::new);
+        let record = self.device.store.items().item(key)?.map(Arc::new);
         if let Some(record) = &record {
             self.items.put(key, record.clone());
         }

@@ -102,8 +102,8 @@ impl Residents {
         self.cold.pop(&key);
         let entry = self.items.entry(key).or_insert_with(|| {
             let loader = Loader::new(
-                self.shared.store.clone(),
-                self.shared.registry.clone(),
+                self.shared.device.store.clone(),
+                self.shared.device.registry.clone(),
                 self.telemetry.clone(),
                 key,
                 id,

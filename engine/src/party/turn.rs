@@ -13,44 +13,44 @@ use crate::item::state::Incoming;
 
 /// What a turn has gathered.
 #[derive(Default)]
-pub(super) struct Turn {
-    pub(super) batch: Batch,
-    pub(super) effects: Vec<Effect>,
-    pub(super) durable: bool,
+pub(crate) struct Turn {
+    pub(crate) batch: Batch,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) durable: bool,
     /// Answers for whoever waits for the commit.
-    pub(super) answers: Vec<Answer>,
+    pub(crate) answers: Vec<Answer>,
     /// Own feeds that were written to: their messages are applied already.
-    pub(super) written: Vec<FeedNo>,
+    pub(crate) written: Vec<FeedNo>,
     /// Feeds whose blocks are in the batch and not yet in the store.
-    pub(super) extended: Vec<FeedNo>,
+    pub(crate) extended: Vec<FeedNo>,
 }
 
 /// Tells one waiting caller how the commit went.
-pub(super) type Answer = Box<dyn FnOnce(Result<(), crate::Error>) + Send>;
+pub(crate) type Answer = Box<dyn FnOnce(Result<(), crate::Error>) + Send>;
 
 /// What is told once the batch is written.
 #[derive(Default)]
-pub(super) struct Told {
+pub(crate) struct Told {
     /// Messages for items, in processing order.
-    pub(super) deliveries: BTreeMap<ItemKey, Vec<Incoming>>,
-    pub(super) events: Vec<Event>,
-    pub(super) records: Vec<std::sync::Arc<systole_store::ItemRecord>>,
-    pub(super) messages: u64,
-    pub(super) quarantined: u64,
+    pub(crate) deliveries: BTreeMap<ItemKey, Vec<Incoming>>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) records: Vec<std::sync::Arc<systole_store::ItemRecord>>,
+    pub(crate) messages: u64,
+    pub(crate) quarantined: u64,
 }
 
 impl Turn {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.batch.is_empty() && self.effects.is_empty() && self.answers.is_empty()
     }
 
-    pub(super) fn durability(&self) -> Durability {
+    pub(crate) fn durability(&self) -> Durability {
         if self.durable { Durability::Synced } else { Durability::Buffered }
     }
 
     /// Moves the storing effects into the batch and returns what is told afterwards. `genesis` is set
     /// to the feed of the party's genesis when that was found.
-    pub(super) fn lay_down(
+    pub(crate) fn lay_down(
         &mut self,
         store: &Store,
         party: PartyNo,
