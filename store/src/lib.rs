@@ -46,6 +46,7 @@ mod keys;
 mod meta;
 mod numbers;
 mod options;
+mod place;
 mod read;
 mod record;
 mod store;

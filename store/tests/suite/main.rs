@@ -14,6 +14,7 @@ mod inspection;
 mod items;
 mod log;
 mod meta;
+mod place;
 mod poison;
 mod process;
 mod support;
