@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use systole_models::ModelRegistry;
 use systole_proto::{Ed25519Signer, FeedKey, PartyKey, PublicKey, Signer};
-use systole_store::{Backend, Batch, Durability, PartyRecord, Store, VaultKey};
+use systole_store::{Backend, Batch, Durability, PartyRecord, Store, Usage, VaultKey};
 
 use crate::feed::Writer;
 use crate::party::processor::{Args, Running};
@@ -220,6 +220,14 @@ impl Engine {
         let open = self.inner.open.lock().await;
         let open = open.as_ref().ok_or_else(|| Error::closed("the engine"))?;
         Ok(open.shared.store.disk_bytes()?)
+    }
+
+    /// What the engine's data take of the machine: on disk, in files, in memory, and what the storage
+    /// engine has still to do.
+    pub async fn usage(&self) -> Result<Usage, Error> {
+        let open = self.inner.open.lock().await;
+        let open = open.as_ref().ok_or_else(|| Error::closed("the engine"))?;
+        Ok(open.shared.store.usage()?)
     }
 
     /// Rewrites the data without what was overwritten. Takes long; nothing depends on it.

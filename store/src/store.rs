@@ -25,6 +25,7 @@ use crate::meta::MetaStore;
 use crate::options::Options;
 use crate::place::{self, Place};
 use crate::record::{Decoder, Encoder};
+use crate::usage::Usage;
 use crate::vault::KeyStore;
 
 /// What a commit survives.
@@ -231,6 +232,11 @@ impl Store {
     /// Bytes that the store takes on disk, its log included.
     pub fn disk_bytes(&self) -> Result<u64, Error> {
         self.inner.backend.disk_bytes()
+    }
+
+    /// What the store takes of the machine.
+    pub fn usage(&self) -> Result<Usage, Error> {
+        self.inner.backend.usage()
     }
 
     /// Rewrites the data without what was deleted or overwritten. Takes long; nothing depends on it.

@@ -18,4 +18,5 @@ mod place;
 mod poison;
 mod process;
 mod support;
+mod usage;
 mod vault;
