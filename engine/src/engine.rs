@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use systole_models::ModelRegistry;
 use systole_proto::{Ed25519Signer, PartyKey, PublicKey, Signer};
-use systole_store::{Backend, Batch, Durability, PartyRecord, Store, VaultKey};
+use systole_store::{Backend, Batch, Durability, PartyRecord, Store, Usage, VaultKey};
 
 use crate::device::Device;
 use crate::feed::Writer;
@@ -225,6 +225,14 @@ impl Engine {
         let open = self.inner.open.lock().await;
         let open = open.as_ref().ok_or_else(|| Error::closed("the engine"))?;
         Ok(open.shared.device.store.disk_bytes()?)
+    }
+
+    /// What the engine's data take of the machine: on disk, in files, in memory, and what the storage
+    /// engine has still to do.
+    pub async fn usage(&self) -> Result<Usage, Error> {
+        let open = self.inner.open.lock().await;
+        let open = open.as_ref().ok_or_else(|| Error::closed("the engine"))?;
+        Ok(open.shared.device.store.usage()?)
     }
 
     /// Rewrites the data without what was overwritten. Takes long; nothing depends on it.

@@ -98,7 +98,7 @@ pub use systole_proto::{
     Ed25519Signer, FeedKey, ItemId, PartyKey, PublicKey, Range, SignError, Signature, Signer,
     Stamp, Timeframe,
 };
-pub use systole_store::{Durability, VaultKey};
+pub use systole_store::{Durability, Usage, VaultKey};
 
 /// The named bounds that nobody can set.
 pub mod limits {

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use crate::batch::Batch;
 use crate::error::Error;
 use crate::family::Family;
+use crate::usage::Usage;
 
 /// Sees keys and values one by one; breaks to end the scan.
 pub type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
@@ -72,6 +73,11 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Bytes that the data takes.
     fn disk_bytes(&self) -> Result<u64, Error>;
+
+    /// What the data take of the machine, as far as it is known.
+    fn usage(&self) -> Result<Usage, Error> {
+        Ok(Usage { disk_bytes: self.disk_bytes()?, ..Usage::default() })
+    }
 
     /// Rewrites the data without what was deleted or overwritten. Changes nothing that can be read.
     fn compact(&self) -> Result<(), Error> {

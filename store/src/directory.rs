@@ -1,9 +1,10 @@
 //! The directory of a store: what lies in it, and how it is told from any other directory.
 //!
 //! ```text
-//! <path>/FORMAT      one line of text: what this is, and the version of its format
-//! <path>/database/   RocksDB
-//! <path>/device.key  the device's key, if the app lets the store keep it (see `VaultKey::device`)
+//! <path>/FORMAT          one line of text: what this is, and the version of its format
+//! <path>/database/       RocksDB
+//! <path>/database/PLACE  where the data belong, so that a copy is noticed (see `place`)
+//! <path>/device.key      the device's key, if the app lets the store keep it (see `VaultKey::device`)
 //! ```
 //!
 //! Invariants:

@@ -9,7 +9,7 @@
 pub enum Family {
     /// MetaStore. Small records, read by key.
     /// Format, Counter, PartyByNo, PartyByKey, FeedByNo, FeedByKey, FeedOfParty, Position, Credential,
-    /// Quarantine, Preference.
+    /// Quarantine, Preference, Place.
     Meta,
     /// FeedStore, the bulk. Appended in order, scanned in order.
     /// Block: (feed, seq) -> the exact bytes of the block.

@@ -58,6 +58,8 @@ pub(crate) enum Kind {
     Quarantine = 0x19,
     /// UTF-8 name (variable) -> preference.
     Preference = 0x1a,
+    /// nothing -> where the store belongs.
+    Place = 0x1b,
     // ItemStore
     /// item -> item record.
     Item = 0x20,
@@ -162,6 +164,10 @@ pub(crate) fn equivocation(feed: FeedNo) -> [u8; PER_FEED] {
 
 pub(crate) fn format() -> [u8; KIND] {
     Fields::new(Kind::Format).done()
+}
+
+pub(crate) fn place() -> [u8; KIND] {
+    Fields::new(Kind::Place).done()
 }
 
 pub(crate) fn counter(counter: Counter) -> [u8; KIND + 1] {

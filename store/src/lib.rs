@@ -46,10 +46,12 @@ mod keys;
 mod meta;
 mod numbers;
 mod options;
+mod place;
 mod read;
 mod record;
 mod store;
 pub mod testing;
+mod usage;
 mod vault;
 
 pub use backend::faulty::{Call, Fault, Faulty};
@@ -70,4 +72,5 @@ pub use meta::{
 pub use numbers::{FeedNo, ItemKey, PartyNo};
 pub use options::Options;
 pub use store::{Durability, Store};
+pub use usage::Usage;
 pub use vault::{KeyStore, Vault, VaultKey};

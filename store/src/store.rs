@@ -23,7 +23,9 @@ use crate::items::ItemStore;
 use crate::keys;
 use crate::meta::MetaStore;
 use crate::options::Options;
+use crate::place::{self, Place};
 use crate::record::{Decoder, Encoder};
+use crate::usage::Usage;
 use crate::vault::KeyStore;
 
 /// What a commit survives.
@@ -52,6 +54,10 @@ struct Inner {
     /// Why nothing is written any more; the first reason stays.
     poison: OnceLock<String>,
     read_only: bool,
+    /// Where the store stands.
+    place: Place,
+    /// Whether it belonged elsewhere when it was opened.
+    is_copy: bool,
 }
 
 const FORMAT_VERSION: u8 = 1;
@@ -113,14 +119,15 @@ impl Store {
         }
     }
 
-    /// A store on a backend of the caller's.
+    /// A store on a backend of the caller's. It is never taken for a copy.
     pub fn with_backend(backend: Arc<dyn Backend>) -> Result<Self, Error> {
-        let store = Self::on(backend, false);
-        match store.format()? {
-            Some(found) => directory::check_format(found)?,
-            None => store.initialise()?,
-        }
-        Ok(store)
+        Self::at(backend, Place::Anywhere)
+    }
+
+    /// A store on a backend of the caller's that stands at a place of this name. The name is recorded
+    /// when the store is created; under another one it is a copy.
+    pub fn with_backend_at(backend: Arc<dyn Backend>, place: &[u8]) -> Result<Self, Error> {
+        Self::at(backend, Place::Named(place.to_vec()))
     }
 
     /// A store in memory.
@@ -173,6 +180,30 @@ impl Store {
         self.inner.backend.flush()
     }
 
+    /// Whether the data were brought here from elsewhere, as far as can be told: copied, restored from a
+    /// backup, or moved to another file system. It is what was found when the store was opened, and
+    /// always false for one that was opened to be read or inspected.
+    ///
+    /// Whoever writes feeds must not go on with those of a copy: the original may do so too.
+    ///
+    /// What can be told on which system, and what cannot: a whole file system or machine that was set back
+    /// shows nothing of it, and on others than Unix only the absence of a place shows, as in a backup.
+    pub fn is_copy(&self) -> bool {
+        self.inner.is_copy
+    }
+
+    /// Makes this the place of the data, once the batch is committed: from the next opening on the store
+    /// is no copy. Nothing, for a store that knows no place.
+    pub fn put_place(&self, batch: &mut Batch) -> Result<(), Error> {
+        if self.inner.read_only {
+            return Err(Error::ReadOnly);
+        }
+        if let Some(found) = self.inner.place.renew()? {
+            place::put(batch, &found);
+        }
+        Ok(())
+    }
+
     /// Why the store takes no more writes, if it does not.
     pub fn poisoned(&self) -> Option<String> {
         self.inner.poison.get().cloned()
@@ -203,6 +234,11 @@ impl Store {
         self.inner.backend.disk_bytes()
     }
 
+    /// What the store takes of the machine.
+    pub fn usage(&self) -> Result<Usage, Error> {
+        self.inner.backend.usage()
+    }
+
     /// Rewrites the data without what was deleted or overwritten. Takes long; nothing depends on it.
     pub fn compact(&self) -> Result<(), Error> {
         self.inner.backend.compact()
@@ -218,34 +254,37 @@ impl Store {
     }
 
     fn open_database(path: &Path, options: &Options) -> Result<Self, Error> {
-        let backend =
-            Rocks::open(&directory::database(path), options).map_err(|error| match error {
-                Error::Busy { .. } => Error::Busy { path: path.to_owned() },
-                error => error,
-            })?;
-        Self::with_backend(Arc::new(backend))
+        let database = directory::database(path);
+        let backend = Rocks::open(&database, options).map_err(|error| match error {
+            Error::Busy { .. } => Error::Busy { path: path.to_owned() },
+            error => error,
+        })?;
+        Self::at(Arc::new(backend), Place::directory(&database))
+    }
+
+    fn at(backend: Arc<dyn Backend>, place: Place) -> Result<Self, Error> {
+        let mut inner = Inner::new(backend, false, place);
+        let store = |inner| Self { inner: Arc::new(inner) };
+        match inner.format()? {
+            Some(found) => {
+                directory::check_format(found)?;
+                inner.is_copy = inner.stands_elsewhere()?;
+                Ok(store(inner))
+            }
+            None => {
+                let store = store(inner);
+                store.initialise()?;
+                Ok(store)
+            }
+        }
     }
 
     fn on(backend: Arc<dyn Backend>, read_only: bool) -> Self {
-        let inner = Inner {
-            backend,
-            turn: Mutex::new(()),
-            vault_turn: Mutex::new(()),
-            poison: OnceLock::new(),
-            read_only,
-        };
-        Self { inner: Arc::new(inner) }
+        Self { inner: Arc::new(Inner::new(backend, read_only, Place::Anywhere)) }
     }
 
     fn format(&self) -> Result<Option<u32>, Error> {
-        let key = keys::format();
-        let Some(value) = self.backend().get(Family::Meta, &key)? else { return Ok(None) };
-        let decode = || {
-            let mut decoder = Decoder::new(&value, FORMAT_VERSION)?;
-            let format = decoder.number_u32()?;
-            decoder.finish().map(|()| format)
-        };
-        decode().map(Some).map_err(Error::malformed(Family::Meta, &key))
+        self.inner.format()
     }
 
     /// Claims an empty backend. One that holds data without a format is not ours to write to.
@@ -260,6 +299,7 @@ impl Store {
         batch.put_with(Family::Meta, &keys::format(), |out| {
             Encoder::new(out, FORMAT_VERSION).number(FORMAT.into());
         });
+        self.put_place(&mut batch)?;
         self.commit(batch, Durability::Synced)
     }
 
@@ -286,6 +326,44 @@ impl Store {
     fn poison(&self, reason: String) {
         // Only the first reason counts: later failures follow from it.
         let _ = self.inner.poison.set(reason);
+    }
+}
+
+impl Inner {
+    fn new(backend: Arc<dyn Backend>, read_only: bool, place: Place) -> Self {
+        Self {
+            backend,
+            turn: Mutex::new(()),
+            vault_turn: Mutex::new(()),
+            poison: OnceLock::new(),
+            read_only,
+            place,
+            is_copy: false,
+        }
+    }
+
+    fn format(&self) -> Result<Option<u32>, Error> {
+        let key = keys::format();
+        let Some(value) = self.backend.get(Family::Meta, &key)? else { return Ok(None) };
+        let decode = || {
+            let mut decoder = Decoder::new(&value, FORMAT_VERSION)?;
+            let format = decoder.number_u32()?;
+            decoder.finish().map(|()| format)
+        };
+        decode().map(Some).map_err(Error::malformed(Family::Meta, &key))
+    }
+
+    /// A store without a record of its place was made before places were recorded: nobody can say
+    /// whether it is the original, so it counts as a copy.
+    fn stands_elsewhere(&self) -> Result<bool, Error> {
+        if self.place.is_anywhere() {
+            return Ok(false);
+        }
+        let key = keys::place();
+        let recorded = self.backend.get(Family::Meta, &key)?;
+        let recorded = recorded.map(|value| place::decode(&value)).transpose();
+        let recorded = recorded.map_err(Error::malformed(Family::Meta, &key))?;
+        Ok(recorded.is_none() || recorded != self.place.found()?)
     }
 }
 

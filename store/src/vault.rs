@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use device::DEVICE_KEY_FILE;
 pub use key::VaultKey;
+pub(crate) use sealed::random;
 
 use crate::batch::Batch;
 use crate::error::Error;

@@ -26,8 +26,19 @@ pub(super) async fn status(engine: &Engine, directory: &Path) -> Result<Status, 
     for (key, active) in engine.parties().await? {
         parties.push(if active { party(engine, key).await? } else { closed(key) });
     }
-    let disk_bytes = engine.disk_bytes().await?;
-    Ok(Status { directory: directory.to_owned(), disk_bytes, parties })
+    let usage = engine.usage().await?;
+    Ok(Status {
+        directory: directory.to_owned(),
+        disk_bytes: usage.disk_bytes,
+        usage: view::Usage {
+            files: usage.files,
+            file_bytes: usage.file_bytes,
+            log_bytes: usage.log_bytes,
+            unflushed_bytes: usage.unflushed_bytes,
+            pending_compaction_bytes: usage.pending_compaction_bytes,
+        },
+        parties,
+    })
 }
 
 pub(super) async fn feeds(engine: &Engine) -> Result<Feeds, Error> {

@@ -17,7 +17,7 @@ pub use feeds::{Feed, Feeds};
 pub use format::{bytes, count, escaped, escaped_lines, grouped, seconds, short};
 pub use items::{Item, Items};
 pub use shown::{Shown, Writer};
-pub use status::{Halt, Held, Parked, Party, Status, Wait};
+pub use status::{Halt, Held, Parked, Party, Status, Usage, Wait};
 pub use table::Table;
 pub use verification::{Damage, Verification};
 

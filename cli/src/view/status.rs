@@ -14,8 +14,25 @@ pub struct Status {
     pub directory: PathBuf,
     /// Size on disk.
     pub disk_bytes: u64,
+    /// What it is made of.
+    pub usage: Usage,
     /// Its parties.
     pub parties: Vec<Party>,
+}
+
+/// What a store takes on disk and in memory. Bytes, but for the number of files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Usage {
+    /// Number of files that hold data.
+    pub files: u64,
+    /// Their size.
+    pub file_bytes: u64,
+    /// Size of the logs: what an opening may have to replay.
+    pub log_bytes: u64,
+    /// What lies in memory, beside the log, and in no file yet.
+    pub unflushed_bytes: u64,
+    /// What compaction has still to rewrite, by estimate.
+    pub pending_compaction_bytes: u64,
 }
 
 /// A party.
@@ -93,6 +110,12 @@ impl fmt::Display for Status {
             _ => write!(f, "{} parties", view::grouped(parties))?,
         }
         write!(f, ", {size} on disk")?;
+        let Usage { files, file_bytes, log_bytes, pending_compaction_bytes, .. } = self.usage;
+        write!(f, "\n{} of {}", view::count(files, "file"), view::bytes(file_bytes))?;
+        write!(f, ", {} of logs", view::bytes(log_bytes))?;
+        if pending_compaction_bytes > 0 {
+            write!(f, ", {} to be compacted", view::bytes(pending_compaction_bytes))?;
+        }
         if self.parties.is_empty() {
             return Ok(());
         }

@@ -10,7 +10,8 @@ use systole_cli::command::{print_error, run};
 use systole_cli::import::memory::Memory;
 use systole_cli::progress::Progress;
 use systole_cli::view::{
-    Damage, Feed, Feeds, Form, Held, Item, Items, Party, Shown, Status, Verification, Wait, Writer,
+    Damage, Feed, Feeds, Form, Held, Item, Items, Party, Shown, Status, Usage, Verification, Wait,
+    Writer,
 };
 use systole_cli::{Error, Exit, Result};
 use tempfile::TempDir;
@@ -35,6 +36,13 @@ impl Backend for Canned {
         Ok(Status {
             directory: directory.to_owned(),
             disk_bytes: 3 * 1024 * 1024,
+            usage: Usage {
+                files: 2,
+                file_bytes: 2 << 20,
+                log_bytes: 1 << 20,
+                pending_compaction_bytes: 512,
+                ..Usage::default()
+            },
             parties: vec![Party {
                 party: "partya".into(),
                 state: "active".into(),
@@ -136,6 +144,7 @@ fn told(line: &str) -> String {
 fn status_shows_parties_and_what_they_wait_for() {
     let expected = "\
 @: 1 party, 3.0 MiB on disk
+2 files of 2.0 MiB, 1.0 MiB of logs, 512 B to be compacted
 
 PARTY   STATE   MEMBERS  FEEDS  BLOCKS  ITEMS  DELETED  QUARANTINED
 partya  active        1      2  12,345      7        1            0
@@ -180,6 +189,7 @@ fn every_answer_is_one_json_document_if_asked_for() {
     for (line, pointer, expected) in [
         ("systole --json status @", "/parties/0/waiting/0/want", 1200),
         ("systole status @ --json", "/parties/0/deleted_items", 1),
+        ("systole status @ --json", "/usage/files", 2),
         ("systole feeds @ --json", "/feeds/0/processed", 11_999),
         ("systole items @ --json", "/items/0/messages", 9),
         ("systole show itema @ --json", "/writers/0/messages", 9),

@@ -11,6 +11,7 @@ use crate::backend::{Backend, Visit};
 use crate::batch::Batch;
 use crate::error::Error;
 use crate::family::Family;
+use crate::usage::Usage;
 
 /// Classes of calls, counted apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -137,6 +138,10 @@ impl Backend for Faulty {
 
     fn disk_bytes(&self) -> Result<u64, Error> {
         self.inner.disk_bytes()
+    }
+
+    fn usage(&self) -> Result<Usage, Error> {
+        self.inner.usage()
     }
 
     fn compact(&self) -> Result<(), Error> {

@@ -14,6 +14,7 @@ use crate::backend::{Backend, Visit};
 use crate::batch::{Batch, Operation};
 use crate::error::Error;
 use crate::family::Family;
+use crate::usage::Usage;
 
 /// Keys with their values; none for a key that was deleted.
 type Map = BTreeMap<Vec<u8>, Option<Bytes>>;
@@ -137,6 +138,10 @@ impl Backend for Overlay {
         };
         let here: usize = self.families().iter().flat_map(|map| map.iter()).map(bytes).sum();
         Ok(self.below.disk_bytes()? + here as u64)
+    }
+
+    fn usage(&self) -> Result<Usage, Error> {
+        Ok(Usage { disk_bytes: self.disk_bytes()?, ..self.below.usage()? })
     }
 }
 

@@ -20,10 +20,14 @@ use crate::batch::{Batch, Operation};
 use crate::error::Error;
 use crate::family::Family;
 use crate::options::{Options, write_options};
+use crate::usage::Usage;
 
 /// Bytes in memory that are left to the log when the store is closed: replaying them takes some
 /// milliseconds, less than writing and syncing files for them.
 const REPLAY_BYTES_MAX: u64 = 2 << 20;
+
+/// The database's name for the bytes in memory that are in no file yet.
+const UNFLUSHED: &str = "rocksdb.cur-size-all-mem-tables";
 
 /// A [`Backend`] on RocksDB.
 pub struct Rocks {
@@ -96,6 +100,42 @@ impl Rocks {
         bounds.set_iterate_lower_bound(from);
         bounds.set_iterate_upper_bound(to);
         self.database.raw_iterator_cf_opt(self.handle(family), bounds)
+    }
+
+    /// A figure that the database tells of a family; 0 if it does not know.
+    fn property(&self, family: Family, name: &str) -> Result<u64, Error> {
+        let value = self.database.property_int_value_cf(self.handle(family), name);
+        Ok(value.map_err(failed("measure the database"))?.unwrap_or(0))
+    }
+
+    /// The same over all families.
+    fn sum(&self, name: &str) -> Result<u64, Error> {
+        Family::ALL.into_iter().map(|family| self.property(family, name)).sum()
+    }
+
+    /// What the files take.
+    fn files(&self) -> Result<Usage, Error> {
+        let mut usage = Usage::default();
+        let entries = fs::read_dir(&self.path).map_err(Error::io("list", &self.path))?;
+        for entry in entries {
+            let found = entry.and_then(|entry| Ok((entry.metadata()?.len(), entry.path())));
+            let (bytes, path) = match found {
+                Ok(found) => found,
+                // Compaction removes files while they are counted.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(Error::io("measure", &self.path)(error)),
+            };
+            usage.disk_bytes += bytes;
+            match path.extension().and_then(|kind| kind.to_str()) {
+                Some("sst" | "blob") => {
+                    usage.files += 1;
+                    usage.file_bytes += bytes;
+                }
+                Some("log") => usage.log_bytes += bytes,
+                _ => {}
+            }
+        }
+        Ok(usage)
     }
 }
 
@@ -174,15 +214,7 @@ impl Backend for Rocks {
     }
 
     fn flush(&self) -> Result<(), Error> {
-        let mut unflushed = 0;
-        for family in Family::ALL {
-            let bytes = self.database.property_int_value_cf(
-                self.handle(family),
-                rocksdb::properties::CUR_SIZE_ALL_MEM_TABLES,
-            );
-            unflushed += bytes.map_err(failed("measure what is in memory"))?.unwrap_or(0);
-        }
-        if unflushed <= REPLAY_BYTES_MAX {
+        if self.sum(UNFLUSHED)? <= REPLAY_BYTES_MAX {
             return Ok(());
         }
         let families: Vec<&ColumnFamily> = Family::ALL.map(|family| self.handle(family)).to_vec();
@@ -192,18 +224,22 @@ impl Backend for Rocks {
     }
 
     fn disk_bytes(&self) -> Result<u64, Error> {
-        let mut bytes = 0;
-        let entries = fs::read_dir(&self.path).map_err(Error::io("list", &self.path))?;
-        for entry in entries {
-            let metadata = entry.and_then(|entry| entry.metadata());
-            match metadata {
-                Ok(metadata) => bytes += metadata.len(),
-                // Compaction removes files while they are counted.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(Error::io("measure", &self.path)(error)),
-            }
-        }
-        Ok(bytes)
+        Ok(self.files()?.disk_bytes)
+    }
+
+    fn usage(&self) -> Result<Usage, Error> {
+        let held = |total, live| Ok(self.sum(total)?.saturating_sub(self.sum(live)?));
+        Ok(Usage {
+            held_bytes: held("rocksdb.total-sst-files-size", "rocksdb.live-sst-files-size")?
+                + held("rocksdb.total-blob-file-size", "rocksdb.live-blob-file-size")?,
+            unflushed_bytes: self.sum(UNFLUSHED)?,
+            pending_compaction_bytes: self.sum("rocksdb.estimate-pending-compaction-bytes")?,
+            // These three are told by any family alike.
+            compactions: self.property(Family::Meta, "rocksdb.num-running-compactions")?,
+            snapshots: self.property(Family::Meta, "rocksdb.num-snapshots")?,
+            cache_bytes: self.property(Family::Meta, "rocksdb.block-cache-usage")?,
+            ..self.files()?
+        })
     }
 
     fn compact(&self) -> Result<(), Error> {

@@ -81,6 +81,7 @@ fn layout(kind: u8) -> Option<(&'static str, &'static [Field])> {
         k if k == Kind::Position as u8 => ("position:", &[Feed]),
         k if k == Kind::Credential as u8 => ("credential:", &[Party, U64("number")]),
         k if k == Kind::Quarantine as u8 => ("quarantine:", &[Party, Feed, U64("seq")]),
+        k if k == Kind::Place as u8 => ("place", &[]),
         k if k == Kind::Preference as u8 => ("preference:", &[Text]),
         k if k == Kind::Item as u8 => ("item:", &[Feed, U64("seq")]),
         k if k == Kind::ItemById as u8 => ("item by id:", &[Party, Hex("id", ITEM_ID)]),

@@ -85,6 +85,7 @@ fn no_two_kinds_of_keys_share_a_kind_byte() {
         alias(FeedNo(1), 2).into(),
         equivocation(FeedNo(1)).into(),
         format().into(),
+        place().into(),
         counter(Counter::Feed).into(),
         party_by_no(PartyNo(1)).into(),
         party_by_key(&PartyKey(public)).into(),

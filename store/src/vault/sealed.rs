@@ -54,7 +54,7 @@ pub(super) fn open(
 }
 
 /// Bytes from the operating system.
-pub(super) fn random<const N: usize>() -> Result<[u8; N], Error> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)
         .map_err(|error| Error::NoRandomness { reason: error.to_string() })?;

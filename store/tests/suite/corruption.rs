@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use systole_store::{Error, Family, FeedNo, Store, VaultKey, testing};
 
-use crate::format::{load_records, read_everything, sample_records};
+use crate::format::{PLACE, load_records, read_everything, sample_records};
 use crate::support::{commit, item_key};
 
 /// Reads everything from the sample with one value replaced.
@@ -11,7 +11,7 @@ fn read_damaged(at: usize, value: Vec<u8>) -> String {
     let mut records = sample_records();
     let at = at % records.len();
     records[at].2 = value;
-    match Store::with_backend(load_records(&records)) {
+    match Store::with_backend_at(load_records(&records), PLACE) {
         Ok(store) => {
             // A key that is not stretched: guessing at the header costs nothing.
             let unlocked = store.keys().unlock(&VaultKey::from_key([5; 32]));

@@ -21,11 +21,12 @@ use crate::support::{commit, feed_record, head, item_key, item_record, party_rec
 const PUBLIC: [u8; 32] = [3; 32];
 const SEED: [u8; 32] = [4; 32];
 const VAULT_KEY: [u8; 32] = [5; 32];
+pub(crate) const PLACE: &[u8] = b"place";
 
 #[test]
 fn every_record_is_written_as_ever() {
     let memory = Arc::new(Memory::new());
-    write_everything(&Store::with_backend(Arc::clone(&memory) as _).unwrap());
+    write_everything(&Store::with_backend_at(Arc::clone(&memory) as _, PLACE).unwrap());
     let written = dump(&memory);
     if std::env::var_os("SYSTOLE_WRITE_FIXTURE").is_some() {
         std::fs::write(fixture_path(), &written).unwrap();
@@ -42,7 +43,8 @@ fn every_record_is_written_as_ever() {
 #[test]
 fn a_store_of_format_1_is_read() {
     let memory = load(&fixture());
-    let store = Store::with_backend(Arc::clone(&memory) as _).unwrap();
+    let store = Store::with_backend_at(Arc::clone(&memory) as _, PLACE).unwrap();
+    assert!(!store.is_copy());
     assert_eq!(read_everything(&store), read_everything(&sample()));
     let vault = store.keys().unlock(&VaultKey::from_key(VAULT_KEY)).unwrap();
     assert_eq!(**vault.secret(&PUBLIC).unwrap().as_ref().unwrap(), SEED);
@@ -50,10 +52,21 @@ fn a_store_of_format_1_is_read() {
 }
 
 #[test]
+fn a_store_of_format_1_from_before_places_is_read_and_counts_as_a_copy() {
+    let records = sample_records().into_iter().filter(|(_, key, _)| key[0] != 0x1b);
+    let memory = load_records(&records.collect::<Vec<_>>());
+    let before = dump(&memory);
+    let store = Store::with_backend_at(Arc::clone(&memory) as _, PLACE).unwrap();
+    assert!(store.is_copy());
+    assert_eq!(read_everything(&store), read_everything(&sample()));
+    assert_eq!(dump(&memory), before, "opening records no place");
+}
+
+#[test]
 fn the_fixture_holds_every_kind_of_record() {
     let kinds: std::collections::BTreeSet<String> =
         fixture().lines().map(|line| line.split(' ').nth(1).unwrap()[..2].to_owned()).collect();
-    assert_eq!(kinds.len(), 27);
+    assert_eq!(kinds.len(), 28);
 }
 
 /// A store that holds one record of every kind.
