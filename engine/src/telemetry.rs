@@ -27,7 +27,8 @@ pub enum Event {
         feed: FeedKey,
     },
     /// This device's own feed was longer elsewhere: the device was set back, or copied. It writes to
-    /// that feed no more, see [`Party::create_feed`](crate::Party::create_feed).
+    /// that feed no more and goes on in a fresh one, which [`Party::own_feed`](crate::Party::own_feed)
+    /// names.
     OwnFeedLost {
         /// The feed.
         feed: FeedKey,

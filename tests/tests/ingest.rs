@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 use bytes::Bytes;
-use systole::{Engine, ErrorKind, Event, Ingested, ItemId, ItemQuery, NewItem, Party, Range};
+use systole::{Engine, ErrorKind, Event, Ingested, ItemId, ItemQuery, Party, Range};
 use systole_proto::{Block, Body, Genesis, ItemRef, Link, Mutation};
 use systole_tests::exchange::offer;
-use systole_tests::{Journal, Random, RawFeed, RawParty, pull, within};
+use systole_tests::{Journal, Random, RawFeed, RawParty, within};
 
 /// A party of hand-made feeds: the first founds it and admits the others; all of them have seen that.
 struct World {
@@ -360,59 +360,5 @@ async fn deliver_badly(party: &Party, feeds: &[RawFeed], random: &mut Random) {
         if random.one_in(8) {
             party.settle().await.unwrap();
         }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_device_that_was_set_back_does_not_fork_its_feed_and_goes_on_with_another() {
-    let (directory, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let open = |at: &tempfile::TempDir| Engine::builder(at.path()).register::<Journal>().open();
-    let other = Engine::in_memory().register::<Journal>().open().await.unwrap();
-    let engine = open(&directory).await.unwrap();
-    let party = engine.create_party().await.unwrap();
-    let journal = party.create(NewItem::<Journal>::new().with("kept".into())).await.unwrap();
-    let lost = party.own_feed().unwrap();
-    engine.close().await.unwrap();
-    for entry in std::fs::read_dir(directory.path()).unwrap() {
-        copy_all(&entry.unwrap().path(), copy.path());
-    }
-    let engine = open(&directory).await.unwrap();
-    let ahead = engine.party(party.key()).await.unwrap();
-    ahead.item::<Journal>(journal.id()).unwrap().mutate("after the copy".into()).await.unwrap();
-    let elsewhere = other.join(party.key()).await.unwrap();
-    pull(&ahead, &elsewhere).await;
-    engine.close().await.unwrap();
-
-    // The backup is put in its place.
-    let engine = open(&copy).await.unwrap();
-    let back = engine.party(party.key()).await.unwrap();
-    let item = back.item::<Journal>(journal.id()).unwrap();
-    let mut events = back.events();
-    pull(&elsewhere, &back).await;
-    let told = within("the event", events.next()).await.unwrap();
-    assert_eq!(told, Event::OwnFeedLost { feed: lost });
-    let refused = item.mutate("would fork".into()).await.unwrap_err();
-    assert!(matches!(refused.kind(), ErrorKind::Unavailable | ErrorKind::Invalid), "{refused}");
-
-    let fresh = back.create_feed().await.unwrap();
-    let start = back.transaction().author(fresh);
-    start.mutate(&item, "on another feed".into()).commit().await.unwrap();
-    pull(&back, &elsewhere).await;
-    let lines =
-        elsewhere.item::<Journal>(journal.id()).unwrap().view(Journal::lines).await.unwrap();
-    assert_eq!(lines, ["kept", "after the copy", "on another feed"]);
-    engine.close().await.unwrap();
-    other.close().await.unwrap();
-}
-
-fn copy_all(from: &std::path::Path, into: &std::path::Path) {
-    let to = into.join(from.file_name().unwrap());
-    if from.is_dir() {
-        std::fs::create_dir(&to).unwrap();
-        for entry in std::fs::read_dir(from).unwrap() {
-            copy_all(&entry.unwrap().path(), &to);
-        }
-    } else {
-        std::fs::copy(from, to).unwrap();
     }
 }

@@ -65,6 +65,13 @@ impl Memory {
         state.unsynced.clear();
     }
 
+    /// Another disk with the same content, which is synced there: what a copy of the files, or of the
+    /// whole machine, would hold.
+    pub fn image(&self) -> Self {
+        let families = self.state().families.clone();
+        Self { state: Mutex::new(State { families, unsynced: Vec::new() }) }
+    }
+
     /// Number of batches that a crash would lose.
     pub fn unsynced_batches(&self) -> usize {
         self.state().unsynced.len()
