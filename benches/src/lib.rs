@@ -15,6 +15,7 @@ mod machine;
 mod memory;
 mod run;
 mod sample;
+pub mod soak;
 mod workload;
 
 pub use child::{Child, report, run_child};
