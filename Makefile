@@ -12,10 +12,11 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test bench doc fmt lint
+.PHONY: help demo test bench soak doc fmt lint
 
 cargo_flags := --release --locked --workspace
 examples := quickstart two_devices
+SOAK_MINUTES ?= 240
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +45,11 @@ test: ## all tests: unit, integration, documentation, examples
 bench: ## print what was measured, on what machine
 	@scripts/setup build
 	cargo bench --locked --workspace --bench '*'
+
+soak: ## a mixed workload for SOAK_MINUTES; memory and disk must be flat
+	@scripts/setup build
+	cargo build $(cargo_flags) --bins
+	"$$CARGO_TARGET_DIR/release/soak" --strict --minutes $(SOAK_MINUTES) --csv "$$CARGO_TARGET_DIR/soak.csv"
 
 doc: ## build the documentation; warnings are errors
 	@scripts/setup build

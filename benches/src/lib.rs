@@ -5,6 +5,7 @@
 //! cargo bench -p systole-benches --bench throughput -- ingest   sections whose name holds "ingest"
 //! cargo bench -p systole-benches -- --smoke             small, checks results instead of times
 //! SYSTOLE_BENCH_SCALE=0.1 cargo bench -p systole-benches        a tenth of the messages
+//! make soak SOAK_MINUTES=30                             a mixed workload over time, see [`soak`]
 //! ```
 //!
 //! Figures say what this machine did at this moment. Each stands beside another one of the same run
@@ -15,6 +16,7 @@ mod machine;
 mod memory;
 mod run;
 mod sample;
+pub mod soak;
 mod workload;
 
 pub use child::{Child, report, run_child};
