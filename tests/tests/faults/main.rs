@@ -11,6 +11,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod caller;
+mod reads;
 mod workload;
 
 use std::collections::BTreeMap;
