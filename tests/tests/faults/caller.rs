@@ -98,9 +98,8 @@ impl Caller {
         let promises: Vec<Promise> =
             self.promises.iter().filter(|promise| promise.party == party.key()).cloned().collect();
         for promise in promises {
-            let seen = self.attempt("view", async {
-                oracle::value(party, &party.info(promise.item)?).await
-            });
+            let seen = self
+                .attempt("view", async { oracle::value(party, &party.info(promise.item)?).await });
             if let Some(seen) = seen.await {
                 assert!(seen.contains(&promise.word), "{promise:?} is not in {seen:?}");
             }
@@ -108,7 +107,12 @@ impl Caller {
     }
 
     /// After a failed write or sync everything that writes is refused, with the first reason.
-    pub(crate) async fn check_refusals(&mut self, before: u64, engine: &Engine, party: Option<&Party>) {
+    pub(crate) async fn check_refusals(
+        &mut self,
+        before: u64,
+        engine: &Engine,
+        party: Option<&Party>,
+    ) {
         if self.injected_writing() == before {
             return;
         }

@@ -32,7 +32,8 @@ struct Items {
 
 /// The engine under test: items are checkpointed whenever there is a reason, and nothing stays in memory.
 pub(crate) fn engine(backend: Arc<dyn Backend>) -> EngineBuilder {
-    let checkpoints = CheckpointPolicy { messages_max: 3, idle_messages_min: 1, ..Default::default() };
+    let checkpoints =
+        CheckpointPolicy { messages_max: 3, idle_messages_min: 1, ..Default::default() };
     let engine = Engine::on_backend(backend).register::<Journal>();
     engine.checkpoints(checkpoints).memory_budget_bytes(1)
 }
@@ -97,7 +98,11 @@ fn add<M: Words>(transaction: Transaction, item: &Item<M>, word: &str) -> Transa
 }
 
 /// The device founds a party, takes part in another, and works in both.
-pub(crate) async fn first_day(caller: &mut Caller, engine: &Engine, peer: &mut Peer) -> Option<Party> {
+pub(crate) async fn first_day(
+    caller: &mut Caller,
+    engine: &Engine,
+    peer: &mut Peer,
+) -> Option<Party> {
     let party = caller.attempt("create_party", engine.create_party()).await;
     if let Some(party) = &party {
         caller.parties.push(party.key());
@@ -122,7 +127,11 @@ pub(crate) async fn first_day(caller: &mut Caller, engine: &Engine, peer: &mut P
 }
 
 /// The device comes back, hears of what happened meanwhile, and goes on.
-pub(crate) async fn second_day(caller: &mut Caller, engine: &Engine, peer: &mut Peer) -> Option<Party> {
+pub(crate) async fn second_day(
+    caller: &mut Caller,
+    engine: &Engine,
+    peer: &mut Peer,
+) -> Option<Party> {
     let mut last = None;
     for key in caller.parties.clone() {
         let Some(party) = caller.attempt("party", engine.party(key)).await else { continue };
@@ -148,11 +157,7 @@ async fn create_items(caller: &mut Caller, party: &Party) -> Option<Items> {
     Some(Items { journal: journal?, object, text })
 }
 
-async fn create<M: Words>(
-    caller: &mut Caller,
-    party: &Party,
-    item: NewItem<M>,
-) -> Option<Item<M>> {
+async fn create<M: Words>(caller: &mut Caller, party: &Party, item: NewItem<M>) -> Option<Item<M>> {
     let word = caller.word();
     let item = item.with(M::word(&word));
     let item = caller.attempt("create", party.create(item)).await?;
