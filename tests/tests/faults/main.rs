@@ -8,6 +8,18 @@
 //! - nothing hangs, and once opened again everything works.
 //!
 //! Torn and short writes cannot exist for a backend that keeps its contract: they are done to files.
+//!
+//! Planted, and what caught it in the sweeps of writes and syncs:
+//!
+//! | bug | caught by |
+//! | --- | --- |
+//! | a failed commit does not poison the store | a write after the fault is taken |
+//! | synced commits are written and not synced | a preference is lost with the power |
+//! | positions in a batch of their own, written first | a block that is held cannot be read |
+//! | the last message after a checkpoint is left out | an item differs from a replay of its blocks |
+//!
+//! The sweep of reads caught positions that were written without their effects after a read had failed in
+//! the middle of a step; `reads.rs` holds the two shortest ways there.
 #![allow(clippy::unwrap_used)]
 
 mod caller;
