@@ -7,6 +7,7 @@
 pub mod exchange;
 pub mod group;
 pub mod journal;
+pub mod oracle;
 pub mod random;
 pub mod raw;
 pub mod trace;

@@ -1,6 +1,7 @@
 //! A backend that fails on demand: for tests of what happens when the disk does.
 //!
-//! It counts calls by class and fails the ones it was told to. A planned fault happens once.
+//! It counts calls by class and fails the ones it was told to: one call, or all from one on, as a disk
+//! does that is full or gone.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,6 +48,24 @@ pub struct Faulty {
 struct Plan {
     calls: BTreeMap<Call, u64>,
     faults: BTreeMap<(Call, u64), Fault>,
+    /// From which call on all of a class fail.
+    lasting: BTreeMap<Call, (u64, Fault)>,
+    /// Calls that were failed.
+    injected: BTreeMap<Call, u64>,
+}
+
+impl Plan {
+    fn count(&mut self, call: Call) -> u64 {
+        let count = self.calls.entry(call).or_default();
+        *count += 1;
+        *count
+    }
+
+    /// The number of the `nth` call from here.
+    fn place(&self, call: Call, nth: u64) -> u64 {
+        assert!(nth > 0, "calls are counted from 1");
+        self.calls.get(&call).copied().unwrap_or(0) + nth
+    }
 }
 
 impl Faulty {
@@ -57,10 +76,35 @@ impl Faulty {
 
     /// Fails the `nth` call of a class from here; 1 is the next.
     pub fn fail(&self, call: Call, nth: u64, fault: Fault) {
-        assert!(nth > 0, "calls are counted from 1");
         let mut plan = self.plan();
-        let at = plan.calls.get(&call).copied().unwrap_or(0) + nth;
+        let at = plan.place(call, nth);
         plan.faults.insert((call, at), fault);
+    }
+
+    /// Fails every call of a class from the `nth` on, until [`Self::heal`]; 1 is the next.
+    pub fn fail_from(&self, call: Call, nth: u64, fault: Fault) {
+        let mut plan = self.plan();
+        let at = plan.place(call, nth);
+        plan.lasting.insert(call, (at, fault));
+    }
+
+    /// Fails every call from here on: nothing that still runs reaches the backend below any more.
+    pub fn cut(&self) {
+        for call in [Call::Read, Call::Write, Call::Sync] {
+            self.fail_from(call, 1, Fault::Error);
+        }
+    }
+
+    /// Forgets every fault that was planned.
+    pub fn heal(&self) {
+        let mut plan = self.plan();
+        plan.faults.clear();
+        plan.lasting.clear();
+    }
+
+    /// Calls of a class that were failed so far.
+    pub fn injected(&self, call: Call) -> u64 {
+        self.plan().injected.get(&call).copied().unwrap_or(0)
     }
 
     /// Calls of a class so far, failed ones included.
@@ -76,10 +120,12 @@ impl Faulty {
     /// Counts a call; the fault planned for it, if any.
     fn count(&self, call: Call) -> Option<Fault> {
         let mut plan = self.plan();
-        let count = plan.calls.entry(call).or_default();
-        *count += 1;
-        let at = *count;
-        plan.faults.remove(&(call, at))
+        let at = plan.count(call);
+        let lasting = plan.lasting.get(&call).filter(|(from, _)| *from <= at);
+        let lasting = lasting.map(|(_, fault)| *fault);
+        let fault = plan.faults.remove(&(call, at)).or(lasting)?;
+        *plan.injected.entry(call).or_default() += 1;
+        Some(fault)
     }
 
     fn read(&self) -> Result<(), Error> {
