@@ -7,7 +7,8 @@
 //! - a turn ends with its commit; the next one sees everything of it in the store;
 //! - when a local mutation is applied, its item has applied every message processed before, so the
 //!   position it is written at says exactly what its author had seen;
-//! - after a failed commit the party answers everything with that failure.
+//! - after a failed commit the party answers everything with that failure; after a panic it writes
+//!   nothing more.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use kameo::Actor;
 use kameo::actor::{ActorRef, PreparedActor, WeakActorRef};
-use kameo::error::HookError;
+use kameo::error::{ActorStopReason, HookError};
 use kameo::mailbox::{self, MailboxReceiver, Signal};
 use kameo::message::{Context, Message};
 use systole_store::PartyRecord;
@@ -118,8 +119,12 @@ impl Actor for PartyProcessor {
     async fn on_stop(
         &mut self,
         _: WeakActorRef<Self>,
-        _: kameo::error::ActorStopReason,
+        reason: ActorStopReason,
     ) -> Result<(), Error> {
+        if let ActorStopReason::Panicked(panic) = reason {
+            // Whatever was half done is ahead of the store, and must stay out of it.
+            self.core.fail(Error::caused(ErrorKind::Internal, "the party panicked", panic));
+        }
         if !self.queue.is_empty() {
             self.run_queue().await;
         }
