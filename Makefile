@@ -12,10 +12,12 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test bench soak doc fmt lint
+.PHONY: help demo test verify soak bench doc fmt lint
 
 cargo_flags := --release --locked --workspace
 examples := quickstart two_devices
+VERIFY_MINUTES ?= 3
+VERIFY_ROUNDS ?= 200
 SOAK_MINUTES ?= 240
 
 help: ## list the targets
@@ -42,14 +44,23 @@ test: ## all tests: unit, integration, documentation, examples
 	  timeout 120 "$$CARGO_TARGET_DIR/release/examples/$$example"; \
 	done
 
-bench: ## print what was measured, on what machine
-	@scripts/setup build
-	cargo bench --locked --workspace --bench '*'
+verify: ## VERIFY_MINUTES of simulated histories, failing disks, VERIFY_ROUNDS of killed processes
+	@scripts/setup test
+	cargo build $(cargo_flags) --bins --examples
+	"$$CARGO_TARGET_DIR/release/examples/marathon" --minutes $(VERIFY_MINUTES) \
+	  --first "$$((16#$$(git rev-parse --short=7 HEAD 2>/dev/null || echo 0) * 1000000))"
+	SYSTOLE_CRASH_ROUNDS=$(VERIFY_ROUNDS) cargo nextest run $(cargo_flags) \
+	  --success-output immediate -E 'package(systole-sim) or binary(/^(faults|crash|files)/)'
+	"$$CARGO_TARGET_DIR/release/soak" --seconds 20
 
 soak: ## a mixed workload for SOAK_MINUTES; memory and disk must be flat
 	@scripts/setup build
 	cargo build $(cargo_flags) --bins
 	"$$CARGO_TARGET_DIR/release/soak" --strict --minutes $(SOAK_MINUTES) --csv "$$CARGO_TARGET_DIR/soak.csv"
+
+bench: ## print what was measured, on what machine
+	@scripts/setup build
+	cargo bench --locked --workspace --bench '*'
 
 doc: ## build the documentation; warnings are errors
 	@scripts/setup build
