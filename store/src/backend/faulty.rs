@@ -3,6 +3,7 @@
 //! It counts calls by class and fails the ones it was told to. A planned fault happens once.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -138,6 +139,10 @@ impl Backend for Faulty {
 
     fn disk_bytes(&self) -> Result<u64, Error> {
         self.inner.disk_bytes()
+    }
+
+    fn checkpoint(&self, to: &Path) -> Result<(), Error> {
+        self.inner.checkpoint(to)
     }
 
     fn usage(&self) -> Result<Usage, Error> {
