@@ -106,6 +106,11 @@ impl Staged {
         store.usage()
     }
 
+    /// Whether the copy holds the device's key.
+    pub fn holds_key(&self) -> bool {
+        self.at.join(DEVICE_KEY_FILE).exists()
+    }
+
     /// Makes the copy a store, once everything is on the disk.
     pub fn finish(mut self) -> Result<(), Error> {
         sync_files(&self.database())?;

@@ -26,6 +26,9 @@
 //! one, and a gap between logs would not show. Nothing is linked: a table that is not finished would be
 //! shared with the original, and whoever opens the copy may use its name again.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -42,8 +45,13 @@ const MANIFEST: &str = "MANIFEST-";
 
 /// Copies the database in the directory `from` to `to`, which is made.
 pub(super) fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    copy_beside(from, to, &mut || {})
+}
+
+/// The same with somebody who may change the original between any two steps.
+fn copy_beside(from: &Path, to: &Path, other: &mut dyn FnMut()) -> Result<(), Error> {
     fs::create_dir(to).map_err(Error::io("create", to))?;
-    let mut copy = Copy { from, to, current: Vec::new(), copied: BTreeMap::new() };
+    let mut copy = Copy { from, to, current: Vec::new(), copied: BTreeMap::new(), other };
     for _ in 0..ATTEMPTS_MAX {
         copy.tables()?;
         if let Some(moment) = copy.moment()? {
@@ -60,6 +68,8 @@ struct Copy<'a> {
     current: Vec<u8>,
     /// Tables and blobs, with the length up to which they are copied.
     copied: BTreeMap<String, u64>,
+    /// Acts between two steps.
+    other: &'a mut dyn FnMut(),
 }
 
 /// A file that is open, and its length at the moment.
@@ -85,7 +95,9 @@ impl Copy<'_> {
             }
             self.current = current;
         }
+        (self.other)();
         for name in self.list()?.into_iter().filter(|name| is_table(name)) {
+            (self.other)();
             if !self.copied.contains_key(&name)
                 && let Some(piece) = self.open(&name)?
             {
@@ -97,10 +109,13 @@ impl Copy<'_> {
     }
 
     /// Opens what is missing, if nothing that is needed changed meanwhile.
-    fn moment(&self) -> Result<Option<Moment>, Error> {
+    fn moment(&mut self) -> Result<Option<Moment>, Error> {
+        (self.other)();
         let Some(manifest) = self.manifest()? else { return Ok(None) };
         let mut pieces = Vec::new();
+        (self.other)();
         let names = self.list()?;
+        (self.other)();
         for name in names.iter().filter(|name| is_table(name)) {
             // A file that is gone was not needed, or the moment has passed.
             let Some(piece) = self.open(name)? else { continue };
@@ -111,6 +126,7 @@ impl Copy<'_> {
                 return Ok(None);
             }
         }
+        (self.other)();
         let logs = |names: &BTreeSet<String>| -> Vec<String> {
             names.iter().filter(|name| is_log(name)).cloned().collect()
         };
@@ -118,13 +134,16 @@ impl Copy<'_> {
         if logs(&self.list()?) != listed {
             return Ok(None);
         }
+        (self.other)();
         for name in &listed {
             pieces.extend(self.open(name)?);
         }
+        (self.other)();
         let length = manifest.file.metadata().map_err(Error::io("measure", self.from))?.len();
         if length != manifest.length || self.read_current()? != self.current {
             return Ok(None);
         }
+        (self.other)();
         pieces.push(manifest);
         Ok(Some(Moment { pieces }))
     }
