@@ -7,10 +7,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::progress::Mode;
 use crate::view::Form;
 
-/// Inspects Systole data, and imports Git repositories into it.
+/// Inspects, verifies and backs up Systole data, and imports Git repositories into it.
 ///
-/// Exit status: 0 if all is well; 1 if a verification found damage, or an import that differs from
-/// Git; 2 for wrong arguments, a wrong directory, or one that another process holds; 3 if Git, the
+/// Exit status: 0 if all is well; 1 if there is damage, or an import that differs from Git; 2 for wrong arguments, a wrong directory, or one that another process holds; 3 if Git, the
 /// disk or the engine failed.
 #[derive(Debug, Parser)]
 #[command(name = "systole", version)]
@@ -71,6 +70,31 @@ pub enum Command {
     /// Check everything in a store: every block against its author's signature, and whatever is kept
     /// beside the blocks against them.
     Verify(Store),
+    /// Copy a store, even while an application has it open and writes to it.
+    ///
+    /// Everything that was written before is in the copy. It gets its name when it is complete, on the
+    /// disk, and read once from end to end; until then its name ends in ".partial". A backup holds the
+    /// device's key if the store does: keep it as secret as the store, and on another disk.
+    Backup {
+        /// Directory of the store.
+        #[arg(value_name = "STORE")]
+        store: PathBuf,
+        /// Where the backup goes; there must be nothing yet.
+        #[arg(value_name = "TO")]
+        to: PathBuf,
+    },
+    /// Make a store of a backup, after everything in it is verified.
+    ///
+    /// The device goes on in a fresh feed of its own in each party: the old ones may have grown since,
+    /// where others have seen it. The backup stays as it is.
+    Restore {
+        /// Directory of the backup.
+        #[arg(value_name = "BACKUP")]
+        backup: PathBuf,
+        /// Directory for the store; it must not exist yet, or be empty.
+        #[arg(value_name = "TO")]
+        to: PathBuf,
+    },
 }
 
 /// What can be imported.

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::error::Result;
 use crate::import::Sink;
 use crate::progress::Progress;
-use crate::view::{Feeds, Items, Shown, Status, Verification};
+use crate::view::{Backup, Feeds, Items, Restored, Shown, Status, Verification};
 
 /// Stores on disk.
 ///
@@ -37,4 +37,11 @@ pub trait Backend {
 
     /// Checks everything. Damage is an answer, not an error.
     async fn verify(&self, directory: &Path, progress: &mut Progress) -> Result<Verification>;
+
+    /// Copies a store, open elsewhere or not, to a path where there is nothing.
+    async fn backup(&self, directory: &Path, to: &Path) -> Result<Backup>;
+
+    /// Copies a backup into an empty or absent directory, and makes a store of it unless there is damage.
+    /// Damage is an answer, not an error.
+    async fn restore(&self, backup: &Path, to: &Path, progress: &mut Progress) -> Result<Restored>;
 }

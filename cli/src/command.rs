@@ -59,6 +59,17 @@ pub async fn run(
             print(out, form, &verification)?;
             Ok(if verification.is_clean() { Exit::Success } else { Exit::Damage })
         }
+        Command::Backup { store, to } => {
+            must_exist(store)?;
+            print(out, form, &backend.backup(store, to).await?)?;
+            Ok(Exit::Success)
+        }
+        Command::Restore { backup, to } => {
+            must_exist(backup)?;
+            let restored = backend.restore(backup, to, &mut progress).await?;
+            print(out, form, &restored)?;
+            Ok(if restored.is_done() { Exit::Success } else { Exit::Damage })
+        }
     }
 }
 

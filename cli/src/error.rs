@@ -96,6 +96,16 @@ pub enum Error {
         /// The path that was given.
         path: PathBuf,
     },
+    /// There is something already where a copy is to be.
+    Exists {
+        /// What is in the way.
+        path: PathBuf,
+    },
+    /// The store is written to too fast to be copied.
+    Restless {
+        /// The path that was given.
+        path: PathBuf,
+    },
     /// The directory holds no store.
     NotAStore {
         /// The path that was given.
@@ -166,6 +176,8 @@ impl Error {
             | Self::EmptyRepository { .. }
             | Self::UntrustedRepository { .. }
             | Self::NotEmpty { .. }
+            | Self::Exists { .. }
+            | Self::Restless { .. }
             | Self::NotAStore { .. }
             | Self::NoSuchItem { .. }
             | Self::AmbiguousItem { .. }
@@ -208,6 +220,13 @@ impl Error {
                     .into()
             }
             Self::NotEmpty { .. } => "name a directory that does not exist yet".into(),
+            Self::Exists { .. } => {
+                "name a path where there is nothing yet, or remove what an earlier attempt left there"
+                    .into()
+            }
+            Self::Restless { .. } => {
+                "let the application make the backup, or try again when it writes less".into()
+            }
             Self::NotAStore { .. } => {
                 "give the directory that was named with --into, or that the application opened"
                     .into()
@@ -265,6 +284,10 @@ impl fmt::Display for Error {
                 write!(f, "git {command} answered what cannot be read: {problem}")
             }
             Self::NotEmpty { path } => write!(f, "directory is not empty: {}", path.display()),
+            Self::Exists { path } => write!(f, "there is something already: {}", path.display()),
+            Self::Restless { path } => {
+                write!(f, "directory changes too fast to be copied: {}", path.display())
+            }
             Self::NotAStore { path } => {
                 write!(f, "directory holds no Systole data: {}", path.display())
             }

@@ -237,9 +237,24 @@ impl Engine {
 
     /// Rewrites the data without what was overwritten. Takes long; nothing depends on it.
     pub async fn compact(&self) -> Result<(), Error> {
-        let open = self.inner.open.lock().await;
-        let open = open.as_ref().ok_or_else(|| Error::closed("the engine"))?;
-        Ok(open.shared.device.store.compact()?)
+        self.unhurried(Store::compact).await
+    }
+
+    /// Copies the engine's data to the directory `to`, which must not exist, while the engine is used:
+    /// everything that was acknowledged before, whatever its durability, is in the copy. It is written
+    /// beside `to`, under a name that ends in `.partial`, and renamed when it is complete and on the disk.
+    ///
+    /// A backup is a directory like the engine's: copied to where it is needed, by any means, it can be
+    /// opened. It is known to be a copy then, and the device goes on in fresh feeds, for the original may
+    /// still write the old ones. It holds `device.key` if the engine's directory does, so it is as secret
+    /// as that. On the same file system it shares its tables with the engine's data: only a backup on
+    /// another disk survives the loss of this one.
+    ///
+    /// # Errors
+    /// `Invalid` when there is something at `to` already, or when the data stand in memory.
+    pub async fn backup(&self, to: impl AsRef<Path>) -> Result<(), Error> {
+        let to = to.as_ref().to_owned();
+        self.unhurried(move |store| store.backup(&to)).await
     }
 
     /// Sets a value that the application wants remembered, or removes it.
@@ -278,6 +293,22 @@ impl Engine {
         }
         tracing::info!("engine closed");
         Ok(written?)
+    }
+
+    /// Runs what takes long on a thread for such work. The engine can be used meanwhile; closing waits.
+    async fn unhurried<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, systole_store::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let shared = {
+            let open = self.inner.open.lock().await;
+            open.as_ref().ok_or_else(|| Error::closed("the engine"))?.shared.clone()
+        };
+        let done = tokio::task::spawn_blocking(move || work(&shared.store)).await;
+        let done = done.map_err(|error| {
+            Error::caused(ErrorKind::Internal, "the storage engine panicked", error)
+        })?;
+        Ok(done?)
     }
 
     async fn add_party(&self, key: PartyKey) -> Result<Party, Error> {

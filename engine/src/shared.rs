@@ -55,8 +55,10 @@ impl From<systole_store::Error> for Error {
             Store::NotFound { .. }
             | Store::NotAStore { .. }
             | Store::NewerFormat { .. }
+            | Store::Exists { .. }
+            | Store::Unsupported { .. }
             | Store::WrongKey => ErrorKind::Invalid,
-            Store::Busy { .. } => ErrorKind::Unavailable,
+            Store::Busy { .. } | Store::Restless { .. } => ErrorKind::Unavailable,
             _ => ErrorKind::Corrupt,
         };
         Self::caused(kind, "the store refused", error)

@@ -8,6 +8,7 @@ pub(crate) mod overlay;
 pub(crate) mod rocks;
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use bytes::Bytes;
 
@@ -77,6 +78,13 @@ pub trait Backend: Send + Sync + 'static {
     /// What the data take of the machine, as far as it is known.
     fn usage(&self) -> Result<Usage, Error> {
         Ok(Usage { disk_bytes: self.disk_bytes()?, ..Usage::default() })
+    }
+
+    /// Writes what is there to a database of its own in the directory `to`, which must not exist, while
+    /// others write.
+    fn checkpoint(&self, to: &Path) -> Result<(), Error> {
+        let _ = to;
+        Err(Error::Unsupported { action: "copy its data to a directory" })
     }
 
     /// Rewrites the data without what was deleted or overwritten. Changes nothing that can be read.

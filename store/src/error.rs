@@ -30,6 +30,25 @@ pub enum Error {
         /// What was found there.
         found: String,
     },
+    /// A copy cannot be written here, for something is here already: what was asked for, or what an
+    /// earlier attempt left. Remove it, or choose another path.
+    Exists {
+        /// What is in the way.
+        path: PathBuf,
+    },
+    /// The store is changed too fast to be copied from outside. Let the process that has it open make the
+    /// backup, or retry.
+    Restless {
+        /// The directory.
+        path: PathBuf,
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// The backend cannot do this. Use one that can.
+    Unsupported {
+        /// What it cannot do.
+        action: &'static str,
+    },
     /// A newer version of this software wrote the store. Upgrade; nothing was changed.
     NewerFormat {
         /// The format that the store has.
@@ -126,6 +145,18 @@ impl fmt::Display for Error {
                 "{} is not a store ({found}); choose an empty or absent directory",
                 path.display()
             ),
+            Self::Exists { path } => write!(
+                f,
+                "{} is in the way; remove it or choose another path",
+                path.display()
+            ),
+            Self::Restless { path, attempts } => write!(
+                f,
+                "store {} changed during each of {attempts} attempts to copy it; let the process that \
+                 has it open make the backup, or retry",
+                path.display()
+            ),
+            Self::Unsupported { action } => write!(f, "this store cannot {action}"),
             Self::NewerFormat { found, supported } => write!(
                 f,
                 "the store has format {found} and this version reads up to {supported}; upgrade"

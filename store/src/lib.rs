@@ -35,6 +35,7 @@
 //! verify signatures, and it has no thread of its own beside RocksDB's.
 
 mod backend;
+mod backup;
 mod batch;
 mod delete;
 mod directory;
@@ -59,6 +60,7 @@ pub use backend::memory::Memory;
 pub use backend::overlay::Overlay;
 pub use backend::rocks::Rocks;
 pub use backend::{Backend, Visit};
+pub use backup::Staged;
 pub use batch::{Batch, Operation};
 pub use directory::FORMAT;
 pub use error::Error;

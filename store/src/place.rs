@@ -90,6 +90,14 @@ impl Place {
         self.found()
     }
 
+    /// The directory of the database, if that is where the store stands.
+    pub(crate) fn database(&self) -> Option<&Path> {
+        match self {
+            Self::Directory(path) => Some(path),
+            Self::Anywhere | Self::Named(_) => None,
+        }
+    }
+
     pub(crate) fn is_anywhere(&self) -> bool {
         matches!(self, Self::Anywhere)
     }

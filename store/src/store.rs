@@ -248,6 +248,11 @@ impl Store {
         &*self.inner.backend
     }
 
+    /// The directory of the store, if it has one.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        self.inner.place.database().and_then(Path::parent)
+    }
+
     pub(crate) fn vault_turn(&self) -> MutexGuard<'_, ()> {
         // It guards no data: a panic under it leaves nothing half done.
         self.inner.vault_turn.lock().unwrap_or_else(PoisonError::into_inner)

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use systole::Engine;
 
+use super::copies;
 use super::fault::fault;
 use super::inspect;
 use super::sink::Import;
@@ -15,7 +16,7 @@ use super::verify;
 use crate::backend::Backend;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::view::{Feeds, Items, Shown, Status, Verification};
+use crate::view::{Backup, Feeds, Items, Restored, Shown, Status, Verification};
 
 /// The stores of this machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,6 +51,14 @@ impl Backend for Directories {
 
     async fn verify(&self, directory: &Path, progress: &mut Progress) -> Result<Verification> {
         verify::verify(directory, progress)
+    }
+
+    async fn backup(&self, directory: &Path, to: &Path) -> Result<Backup> {
+        copies::backup(directory, to)
+    }
+
+    async fn restore(&self, backup: &Path, to: &Path, progress: &mut Progress) -> Result<Restored> {
+        copies::restore(backup, to, progress)
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) fn fault(directory: &Path) -> impl Fn(systole::Error) -> Error {
             Some(Refusal::NotFound { .. } | Refusal::NotAStore { .. }) => {
                 Error::NotAStore { path: path() }
             }
+            Some(Refusal::Exists { path }) => Error::Exists { path: path.clone() },
+            Some(Refusal::Restless { .. }) => Error::Restless { path: path() },
             // The disk or the system stood in the way; what is stored is not to blame.
             Some(Refusal::DiskFull { .. } | Refusal::Io { .. } | Refusal::NoRandomness { .. }) => {
                 Error::engine(error)

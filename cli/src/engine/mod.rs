@@ -11,6 +11,7 @@
 //!
 //! Invariant: nothing but this folder names the engine.
 
+mod copies;
 mod directories;
 mod fault;
 mod inspect;

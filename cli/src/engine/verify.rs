@@ -13,20 +13,32 @@ use crate::view::{Damage, Verification};
 /// Checks everything in the store in `directory`.
 pub(super) fn verify(directory: &Path, progress: &mut Progress) -> Result<Verification> {
     let started = Instant::now();
-    let verified = Verifier::open(directory).and_then(|verifier| {
-        let mut stage = None;
-        let mut done = 0;
-        let report = verifier.run(&mut |at| {
-            if stage.replace(at.what) != Some(at.what) {
-                progress.start(at.what, "done", at.total);
-                done = 0;
-            }
-            progress.advance(at.done.saturating_sub(done), 0);
-            done = at.done;
-        });
-        progress.end();
-        report
+    let verified = Verifier::open(directory).and_then(|verifier| run(&verifier, progress));
+    answer(directory, verified, started)
+}
+
+/// Runs a verifier and shows how far it is.
+pub(super) fn run(verifier: &Verifier, progress: &mut Progress) -> Result<Report, systole::Error> {
+    let mut stage = None;
+    let mut done = 0;
+    let report = verifier.run(&mut |at| {
+        if stage.replace(at.what) != Some(at.what) {
+            progress.start(at.what, "done", at.total);
+            done = 0;
+        }
+        progress.advance(at.done.saturating_sub(done), 0);
+        done = at.done;
     });
+    progress.end();
+    report
+}
+
+/// What is told of a verification.
+pub(super) fn answer(
+    directory: &Path,
+    verified: Result<Report, systole::Error>,
+    started: Instant,
+) -> Result<Verification> {
     let report = match verified {
         Ok(report) => report,
         Err(error) => return unopened(directory, error, started),

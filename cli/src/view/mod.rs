@@ -5,6 +5,7 @@
 //! - ids are whole in JSON and short in text; where one is asked for, its beginning is enough;
 //! - text from a store or a repository is printed without control characters.
 
+mod copies;
 mod feeds;
 mod format;
 mod items;
@@ -13,6 +14,7 @@ mod status;
 mod table;
 mod verification;
 
+pub use copies::{Backup, Restored};
 pub use feeds::{Feed, Feeds};
 pub use format::{bytes, count, escaped, escaped_lines, grouped, seconds, short};
 pub use items::{Item, Items};

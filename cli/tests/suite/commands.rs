@@ -10,8 +10,8 @@ use systole_cli::command::{print_error, run};
 use systole_cli::import::memory::Memory;
 use systole_cli::progress::Progress;
 use systole_cli::view::{
-    Damage, Feed, Feeds, Form, Held, Item, Items, Party, Shown, Status, Usage, Verification, Wait,
-    Writer,
+    Backup, Damage, Feed, Feeds, Form, Held, Item, Items, Party, Restored, Shown, Status, Usage,
+    Verification, Wait, Writer,
 };
 use systole_cli::{Error, Exit, Result};
 use tempfile::TempDir;
@@ -121,6 +121,21 @@ impl Backend for Canned {
             seconds: 0.5,
         })
     }
+
+    async fn backup(&self, directory: &Path, to: &Path) -> Result<Backup> {
+        Ok(Backup {
+            directory: directory.to_owned(),
+            backup: to.to_owned(),
+            disk_bytes: 2048,
+            holds_key: true,
+            seconds: 0.5,
+        })
+    }
+
+    async fn restore(&self, backup: &Path, to: &Path, progress: &mut Progress) -> Result<Restored> {
+        let verification = self.verify(backup, progress).await?;
+        Ok(Restored { directory: to.to_owned(), parties: 1, verification })
+    }
 }
 
 /// Runs a command line; `@` stands for an existing directory.
@@ -194,6 +209,8 @@ fn every_answer_is_one_json_document_if_asked_for() {
         ("systole items @ --json", "/items/0/messages", 9),
         ("systole show itema @ --json", "/writers/0/messages", 9),
         ("systole verify @ --json", "/blocks", 12_000),
+        ("systole backup @ to --json", "/disk_bytes", 2048),
+        ("systole restore @ to --json", "/verification/blocks", 12_000),
     ] {
         let document: serde_json::Value = serde_json::from_str(&told(line)).unwrap();
         assert_eq!(document.pointer(pointer).unwrap(), expected, "{line}");
@@ -228,9 +245,35 @@ DAMAGED: 3 problems found in @
 }
 
 #[test]
+fn backup_and_restore_tell_what_was_copied_and_what_becomes_of_it() {
+    let expected = "\
+@ is backed up in to
+  2.0 KiB in 0.50 s; all of it was read once, and no checksum differs
+  it holds the device's key: keep it as secret as the store
+";
+    assert_eq!(told("systole backup @ to"), expected);
+    let restored = told("systole restore @ to");
+    assert!(restored.starts_with("@ is restored in to: 1 party\nverified 12,000 blocks"));
+    assert!(restored.contains("a fresh feed of its own"), "{restored}");
+    let damage = Damage { problem: "block 17".into(), ..Damage::default() };
+    let (exit, told) = answer("systole restore @ to", vec![damage]);
+    assert_eq!(exit.unwrap(), Exit::Damage);
+    assert!(told.starts_with("NOT RESTORED: @ is damaged, and to is left as it was\nDAMAGED"));
+    assert!(!told.contains("fresh feed"), "{told}");
+}
+
+#[test]
 fn a_store_that_is_not_there_is_a_usage_error() {
-    for command in ["status", "feeds", "items", "show item", "verify"] {
-        let (outcome, _) = answer(&format!("systole {command} @/nowhere"), Vec::new());
+    for words in [
+        "status @/nowhere",
+        "feeds @/nowhere",
+        "items @/nowhere",
+        "show item @/nowhere",
+        "verify @/nowhere",
+        "backup @/nowhere to",
+        "restore @/nowhere to",
+    ] {
+        let (outcome, _) = answer(&format!("systole {words}"), Vec::new());
         assert_eq!(outcome.unwrap_err().exit(), Exit::Usage);
     }
 }

@@ -5,6 +5,7 @@
 mod builder;
 mod check;
 mod commands;
+mod copies;
 mod histories;
 mod import;
 mod program;

@@ -12,13 +12,13 @@ use tempfile::TempDir;
 use crate::builder::{Builder, Built, runtime};
 
 /// A store that was imported from a repository.
-struct Imported {
+pub(crate) struct Imported {
     folder: TempDir,
     report: Value,
 }
 
 impl Imported {
-    fn from(built: &Built) -> Self {
+    pub(crate) fn from(built: &Built) -> Self {
         let folder = TempDir::new().unwrap();
         let into = folder.path().join("store");
         let words = ["import", "git", built.path().to_str().unwrap(), "--into"];
@@ -26,11 +26,11 @@ impl Imported {
         Self { folder, report }
     }
 
-    fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("store")
     }
 
-    fn json(&self, words: &[&str]) -> Value {
+    pub(crate) fn json(&self, words: &[&str]) -> Value {
         json(&[words, &[self.path().to_str().unwrap()]].concat())
     }
 
@@ -46,21 +46,21 @@ impl Imported {
     }
 }
 
-fn run(words: &[&str]) -> (Option<i32>, String, String) {
+pub(crate) fn run(words: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_systole"));
     let Output { status, stdout, stderr } = command.args(words).arg("--quiet").output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code(), text(stdout), text(stderr))
 }
 
-fn json(words: &[&str]) -> Value {
+pub(crate) fn json(words: &[&str]) -> Value {
     let (code, out, told) = run(&[words, &["--json"]].concat());
     assert_eq!(code, Some(0), "{out}{told}");
     serde_json::from_str(&out).unwrap()
 }
 
 /// Three authors, a merge, a rename, a deletion, a file that is binary for a while, odd names.
-fn eventful() -> Built {
+pub(crate) fn eventful() -> Built {
     let body: String = (0..40).map(|line| format!("line {line}\n")).collect();
     let mut builder = Builder::new();
     builder.commit("Ann").put("src/lib.rs", &body).put("empty", "").put("goes", "away\n");
@@ -224,7 +224,7 @@ fn a_byte_that_is_flipped_in_the_table_of_blocks_is_found() {
     assert_eq!(imported.json(&["verify"])["damage_total"], 0);
 }
 
-fn files_of(folder: &Path, kind: &str) -> Vec<PathBuf> {
+pub(crate) fn files_of(folder: &Path, kind: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.filter(|path| path.extension().is_some_and(|found| found == kind)).collect()
 }

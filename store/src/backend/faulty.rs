@@ -4,6 +4,7 @@
 //! does that is full or gone.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -184,6 +185,10 @@ impl Backend for Faulty {
 
     fn disk_bytes(&self) -> Result<u64, Error> {
         self.inner.disk_bytes()
+    }
+
+    fn checkpoint(&self, to: &Path) -> Result<(), Error> {
+        self.inner.checkpoint(to)
     }
 
     fn usage(&self) -> Result<Usage, Error> {

@@ -10,6 +10,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     BottommostLevelCompaction, ColumnFamily, CompactOptions, DB, DBRawIterator, DBRecoveryMode,
     FlushOptions, ReadOptions, WriteBatch, WriteOptions,
@@ -240,6 +241,11 @@ impl Backend for Rocks {
             cache_bytes: self.property(Family::Meta, "rocksdb.block-cache-usage")?,
             ..self.files()?
         })
+    }
+
+    fn checkpoint(&self, to: &Path) -> Result<(), Error> {
+        let checkpoint = Checkpoint::new(&self.database).map_err(failed("begin a copy"))?;
+        checkpoint.create_checkpoint(to).map_err(failed("copy the database"))
     }
 
     fn compact(&self) -> Result<(), Error> {

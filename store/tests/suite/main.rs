@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod agreement;
+mod backup;
 mod contract;
 mod corruption;
 mod deletion;
