@@ -2,14 +2,13 @@
 //!
 //! Invariant: while a device is being closed and opened nobody is handed its engine.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use systole::{
     CheckpointPolicy, Counters, Ed25519Signer, Engine, Error, Ingested, Party, PartyKey, Verifier,
 };
-use tokio::sync::{RwLock, RwLockReadGuard};
+use tokio::sync::RwLock;
 
 use super::latency::{Kind, Latencies};
 use super::ledger::Ledger;
@@ -55,14 +54,18 @@ pub(super) struct Passed {
     pub(super) resident_bytes: u64,
 }
 
-/// Files of both devices.
+/// What both devices take of the machine.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Files {
-    pub(super) bytes: u64,
-    /// Files of sorted tables and of blobs.
-    pub(super) tables: u64,
+pub(super) struct Used {
+    pub(super) disk_bytes: u64,
+    /// Files of tables and of blobs.
+    pub(super) files: u64,
     /// Bytes of the write-ahead logs.
     pub(super) log_bytes: u64,
+    /// What compaction has still to rewrite.
+    pub(super) pending_compaction_bytes: u64,
+    /// Memory of what was read, and of what is written and not in a file yet.
+    pub(super) cache_bytes: u64,
 }
 
 impl Devices {
@@ -115,25 +118,17 @@ impl Devices {
         passed(&*self.engines.read().await).await
     }
 
-    pub(super) async fn files(&self) -> Result<Files, Failure> {
-        let open: RwLockReadGuard<'_, Open> = self.engines.read().await;
-        let mut files = Files::default();
-        for (engine, directory) in open.engines.iter().zip(&self.directories) {
-            files.bytes += engine.disk_bytes().await?;
-            for entry in fs::read_dir(directory.join("database"))? {
-                let entry = entry?;
-                let name = entry.file_name();
-                match Path::new(&name).extension().and_then(|extension| extension.to_str()) {
-                    Some("sst" | "blob") => files.tables += 1,
-                    // Compaction and flushes remove files while they are counted.
-                    Some("log") => {
-                        files.log_bytes += entry.metadata().map_or(0, |metadata| metadata.len());
-                    }
-                    _ => {}
-                }
-            }
+    pub(super) async fn used(&self) -> Result<Used, Failure> {
+        let mut used = Used::default();
+        for engine in &self.engines.read().await.engines {
+            let usage = engine.usage().await?;
+            used.disk_bytes += usage.disk_bytes;
+            used.files += usage.files;
+            used.log_bytes += usage.log_bytes;
+            used.pending_compaction_bytes += usage.pending_compaction_bytes;
+            used.cache_bytes += usage.cache_bytes;
         }
-        Ok(files)
+        Ok(used)
     }
 
     /// Closes both engines, and reads all that they left on disk.

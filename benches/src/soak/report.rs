@@ -21,7 +21,7 @@ const SHOWN: [Kind; 4] = [Kind::Synced, Kind::Buffered, Kind::View, Kind::Ingest
 /// The head of the lines.
 pub(super) fn head() -> String {
     let mut line = format!(
-        "{:>7} {:>6} {:>6} {:>5} {:>4} {:>6} {:>4} {:>5} {:>8} {:>8} {:>8} {:>5}",
+        "{:>7} {:>6} {:>6} {:>5} {:>4} {:>6} {:>4} {:>5} {:>5} {:>8} {:>8} {:>8} {:>5}",
         "seconds",
         "rss",
         "peak",
@@ -30,6 +30,7 @@ pub(super) fn head() -> String {
         "disk",
         "tab",
         "log",
+        "debt",
         "written",
         "applied",
         "ingested",
@@ -49,15 +50,16 @@ fn short(kind: Kind) -> &'static str {
 pub(super) fn line(moment: &Moment) -> String {
     let mib = |bytes: u64| bytes as f64 / MIB;
     let mut line = format!(
-        "{:>7.0} {:>6.1} {:>6.1} {:>5} {:>4} {:>6.1} {:>4} {:>5.1} {:>8.0} {:>8.0} {:>8.0} {:>5}",
+        "{:>7.0} {:>6.1} {:>6.1} {:>5} {:>4} {:>6.1} {:>4} {:>5.1} {:>5.1} {:>8.0} {:>8.0} {:>8.0} {:>5}",
         moment.seconds,
         mib(moment.resident_bytes),
         mib(moment.peak_bytes),
         moment.open_files,
         moment.threads,
-        mib(moment.files.bytes),
-        moment.files.tables,
-        mib(moment.files.log_bytes),
+        mib(moment.used.disk_bytes),
+        moment.used.files,
+        mib(moment.used.log_bytes),
+        mib(moment.used.pending_compaction_bytes),
         moment.written,
         moment.applied,
         moment.ingested,
@@ -79,8 +81,8 @@ fn milliseconds(latency: &Latency) -> String {
 pub(super) fn write_csv(out: &mut impl io::Write, moments: &[Moment]) -> io::Result<()> {
     write!(
         out,
-        "seconds,rss_bytes,peak_bytes,open_files,threads,disk_bytes,table_files,log_bytes,parties,\
-         written_per_second,applied_per_second,ingested_per_second,checkpoints,syncs,items_resident,\
+        "seconds,rss_bytes,peak_bytes,open_files,threads,disk_bytes,table_files,log_bytes,\
+         pending_compaction_bytes,cache_bytes,parties,written_per_second,applied_per_second,ingested_per_second,checkpoints,syncs,items_resident,\
          items_resident_bytes"
     )?;
     for kind in Kind::ALL {
@@ -89,18 +91,20 @@ pub(super) fn write_csv(out: &mut impl io::Write, moments: &[Moment]) -> io::Res
     }
     writeln!(out)?;
     for moment in moments {
-        let (files, passed) = (&moment.files, &moment.passed);
+        let (used, passed) = (&moment.used, &moment.passed);
         write!(
             out,
-            "{:.1},{},{},{},{},{},{},{},{},{:.0},{:.0},{:.0},{},{},{},{}",
+            "{:.1},{},{},{},{},{},{},{},{},{},{},{:.0},{:.0},{:.0},{},{},{},{}",
             moment.seconds,
             moment.resident_bytes,
             moment.peak_bytes,
             moment.open_files,
             moment.threads,
-            files.bytes,
-            files.tables,
-            files.log_bytes,
+            used.disk_bytes,
+            used.files,
+            used.log_bytes,
+            used.pending_compaction_bytes,
+            used.cache_bytes,
             moment.parties,
             moment.written,
             moment.applied,
@@ -168,7 +172,8 @@ impl Course {
     }
 
     fn ratio(&self) -> f64 {
-        self.last / self.first
+        // Nothing stays nothing.
+        if self.last == self.first { 1.0 } else { self.last / self.first }
     }
 
     fn is_flat(&self) -> bool {
@@ -180,13 +185,13 @@ impl Course {
 pub(super) fn verdict(moments: &[Moment]) -> (String, bool) {
     let mut flat = true;
     let mut text = format!(
-        "{:18} {:>12} {:>12} {:>7} {:>12} {:>12}\n",
+        "{:21} {:>12} {:>12} {:>7} {:>12} {:>12}\n",
         "after the warm-up", "first fifth", "last fifth", "ratio", "least", "greatest"
     );
     let mut row = |name: &str, must: bool, of: &dyn Fn(&Moment) -> f64| {
         let values: Vec<f64> = moments.iter().map(of).collect();
         let Some(course) = Course::of(&values) else {
-            let _ = writeln!(text, "{name:18} too few samples");
+            let _ = writeln!(text, "{name:21} too few samples");
             flat &= !must;
             return;
         };
@@ -195,13 +200,14 @@ pub(super) fn verdict(moments: &[Moment]) -> (String, bool) {
         let word = if course.is_flat() { "flat" } else { "not flat" };
         let _ = writeln!(
             text,
-            "{name:18} {first:>12.2} {last:>12.2} {:>7.3} {least:>12.2} {greatest:>12.2}  {word}",
+            "{name:21} {first:>12.2} {last:>12.2} {:>7.3} {least:>12.2} {greatest:>12.2}  {word}",
             course.ratio()
         );
     };
     row("RSS, MiB", true, &|moment| moment.resident_bytes as f64 / MIB);
-    row("disk, MiB", true, &|moment| moment.files.bytes as f64 / MIB);
-    row("table files", false, &|moment| moment.files.tables as f64);
+    row("disk, MiB", true, &|moment| moment.used.disk_bytes as f64 / MIB);
+    row("table files", false, &|moment| moment.used.files as f64);
+    row("compaction debt, MiB", false, &|moment| moment.used.pending_compaction_bytes as f64 / MIB);
     row("open files", false, &|moment| moment.open_files as f64);
     row("threads", false, &|moment| moment.threads as f64);
     row("written a second", false, &|moment| moment.written);

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use super::devices::{Files, Passed};
+use super::devices::{Passed, Used};
 use super::latency::{Counts, Kind, Latency};
 use super::world::World;
 use crate::{Failure, peak_bytes, resident_bytes};
@@ -18,7 +18,7 @@ pub(super) struct Moment {
     pub(super) peak_bytes: u64,
     pub(super) open_files: u64,
     pub(super) threads: u64,
-    pub(super) files: Files,
+    pub(super) used: Used,
     pub(super) passed: Passed,
     /// Parties that are alive.
     pub(super) parties: u64,
@@ -51,7 +51,7 @@ impl Sampler {
 
     pub(super) async fn sample(&mut self, world: &World) -> Result<Moment, Failure> {
         let passed = world.devices.passed().await?;
-        let files = world.devices.files().await?;
+        let used = world.devices.used().await?;
         let written = world.written.load(Relaxed);
         let counts = world.latencies.take();
         let seconds = self.last.elapsed().as_secs_f64();
@@ -66,7 +66,7 @@ impl Sampler {
             peak_bytes: peak_bytes()?,
             open_files: fs::read_dir("/proc/self/fd")?.count() as u64,
             threads: fs::read_dir("/proc/self/task")?.count() as u64,
-            files,
+            used,
             passed,
             parties: world.live().len() as u64,
             written: rate(written, self.written),
