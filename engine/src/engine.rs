@@ -16,9 +16,10 @@ use systole_store::{Backend, Batch, Durability, PartyRecord, Store, Usage, Vault
 
 use crate::device::Device;
 use crate::feed::Writer;
+use crate::item::loads::Loads;
 use crate::party::processor::{Args, Running};
 use crate::party::request::genesis_credentials;
-use crate::settings::{LOADS_AT_ONCE_MAX, Settings};
+use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::telemetry::Telemetry;
 use crate::{Counters, EngineBuilder, Error, ErrorKind, Party};
@@ -105,11 +106,14 @@ impl Engine {
         let writer = Writer::spawn(store).map_err(|error| {
             Error::caused(ErrorKind::Internal, "the feed writer's thread does not start", error)
         })?;
+        let loads = Loads::start().map_err(|error| {
+            Error::caused(ErrorKind::Internal, "the threads that load items do not start", error)
+        })?;
         let shared = Arc::new(Shared {
             device,
             writer: writer.handle(),
             settings,
-            loads: Arc::new(tokio::sync::Semaphore::new(LOADS_AT_ONCE_MAX)),
+            loads: Arc::new(loads),
             span: tracing::info_span!("engine"),
         });
         let records = shared.device.store.meta().parties()?;
@@ -304,7 +308,7 @@ impl Engine {
             let open = self.inner.open.lock().await;
             open.as_ref().ok_or_else(|| Error::closed("the engine"))?.shared.clone()
         };
-        let done = tokio::task::spawn_blocking(move || work(&shared.store)).await;
+        let done = tokio::task::spawn_blocking(move || work(&shared.device.store)).await;
         let done = done.map_err(|error| {
             Error::caused(ErrorKind::Internal, "the storage engine panicked", error)
         })?;

@@ -26,8 +26,8 @@ pub const TRANSACTION_OPERATIONS_MAX: usize = 65_536;
 pub const CHECKPOINT_BYTES_WARN: usize = 16 << 20;
 /// Items that are loaded only to be checkpointed, at a time and per party.
 pub const BACKGROUND_CHECKPOINTS_MAX: usize = 4;
-/// Items that are loaded at the same time. Each takes a thread, and what a thread has allocated is
-/// slow to return; a load is work rather than waiting, so more would gain nothing.
+/// Items that are loaded at the same time. Each takes a thread of the engine; what a thread has allocated is
+/// slow to return, and a load is work rather than waiting, so more would gain nothing.
 pub const LOADS_AT_ONCE_MAX: usize = 4;
 /// What an item's actor holds beside its state, in bytes; measured for kameo 0.22.
 pub const ACTOR_BYTES: usize = 10_000;

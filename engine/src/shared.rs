@@ -6,10 +6,9 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 
-use tokio::sync::Semaphore;
-
 use crate::device::Device;
 use crate::feed::WriterHandle;
+use crate::item::loads::Loads;
 use crate::settings::Settings;
 use crate::{Counters, Error, ErrorKind};
 
@@ -18,8 +17,8 @@ pub(crate) struct Shared {
     pub(crate) device: Arc<Device>,
     pub(crate) writer: WriterHandle,
     pub(crate) settings: Settings,
-    /// Loads that may run at once, of all items of all parties.
-    pub(crate) loads: Arc<Semaphore>,
+    /// Loads items, of all parties.
+    pub(crate) loads: Arc<Loads>,
     pub(crate) span: tracing::Span,
 }
 

@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, oneshot};
 use tokio::task::JoinHandle;
 
 use super::gauge::Gauge;
+use super::loads::Loads;
 use super::state::{Applied, Incoming, ItemState, Placement};
 use super::subscribe::{RawUpdate, UPDATES_KEPT};
 use crate::party::effect::{LABEL_METADATA, LABEL_MODEL};
@@ -81,8 +82,8 @@ pub(crate) struct Args {
     pub(crate) loader: Loader,
     pub(crate) gauge: Arc<Gauge>,
     pub(crate) telemetry: Arc<Telemetry>,
-    /// Permits to load, shared by all items of the engine.
-    pub(crate) loads: Arc<Semaphore>,
+    /// What loads items, shared by all items of the engine.
+    pub(crate) loads: Arc<Loads>,
     /// The state, where it is already there; else it is loaded.
     pub(crate) state: Option<ItemState>,
 }
@@ -92,7 +93,7 @@ pub(crate) struct ItemActor {
     loader: Loader,
     gauge: Arc<Gauge>,
     telemetry: Arc<Telemetry>,
-    loads: Arc<Semaphore>,
+    loads: Arc<Loads>,
     state: Result<ItemState, Error>,
     updates: Option<broadcast::Sender<Arc<RawUpdate>>>,
 }
@@ -245,18 +246,9 @@ impl ItemActor {
     }
 }
 
-async fn load(loader: &Loader, gauge: &Gauge, loads: &Arc<Semaphore>) -> Result<ItemState, Error> {
-    let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
-        Error::boxed(crate::ErrorKind::Internal, "loading an item failed", error)
-    };
-    let permit = loads.clone().acquire_owned().await.map_err(|error| failed(error.into()))?;
+async fn load(loader: &Loader, gauge: &Gauge, loads: &Loads) -> Result<ItemState, Error> {
     let loader = loader.clone();
-    let loaded = tokio::task::spawn_blocking(move || {
-        let loaded = loader.load();
-        drop(permit);
-        loaded
-    });
-    let (state, tail) = loaded.await.map_err(|error| failed(error.into()))??;
+    let (state, tail) = loads.run(move || loader.load()).await??;
     gauge.loaded(tail.messages, tail.bytes);
     Ok(state)
 }

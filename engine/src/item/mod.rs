@@ -4,6 +4,7 @@
 pub(crate) mod actor;
 pub(crate) mod gauge;
 mod handle;
+pub(crate) mod loads;
 pub(crate) mod state;
 mod subscribe;
 
