@@ -22,6 +22,14 @@ use crate::settings::ITEMS_CACHED_MAX;
 /// Roots of feeds at recent lengths that are kept at hand.
 const ROOTS_CACHED_MAX: usize = 4_096;
 
+/// A cache of at most so many entries that takes memory only for those it has. One that is made with its
+/// size reserves it all, and spreads the first few entries over as many pages.
+fn growing<K: std::hash::Hash + Eq, V>(entries_max: usize) -> LruCache<K, V> {
+    let mut cache = LruCache::unbounded();
+    cache.resize(NonZeroUsize::new(entries_max).expect("a named bound is not 0"));
+    cache
+}
+
 /// Lookups for one party.
 pub(crate) struct StoreHost {
     device: Arc<Device>,
@@ -36,14 +44,13 @@ pub(crate) struct StoreHost {
 
 impl StoreHost {
     pub(crate) fn new(device: Arc<Device>, party: PartyNo) -> Self {
-        let capacity = |entries| NonZeroUsize::new(entries).expect("a named bound is not 0");
         Self {
             device,
             party,
             held: BTreeMap::new(),
             new_feeds: BTreeMap::new(),
-            items: LruCache::new(capacity(ITEMS_CACHED_MAX)),
-            roots: LruCache::new(capacity(ROOTS_CACHED_MAX)),
+            items: growing(ITEMS_CACHED_MAX),
+            roots: growing(ROOTS_CACHED_MAX),
             now_millis: 0,
         }
     }

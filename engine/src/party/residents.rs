@@ -77,7 +77,11 @@ impl Residents {
             ending: JoinSet::new(),
             turn: 0,
             brought: 0,
-            cold: lru::LruCache::new(tails),
+            cold: {
+                let mut cold = lru::LruCache::unbounded();
+                cold.resize(tails);
+                cold
+            },
             due: Vec::new(),
         }
     }
