@@ -2,6 +2,7 @@
 //!
 //! Invariants:
 //! - it never waits for its party, so a party may always wait for it;
+//! - subscribers are told of what is written only, each update with a greater version;
 //! - its mailbox is bounded by [`MAILBOX_COMMANDS`], the bytes in it by the permits that each
 //!   delivery carries ([`BYTES_IN_FLIGHT_MAX`]);
 //! - an item that could not be loaded answers every command with the reason.
@@ -67,6 +68,8 @@ pub(crate) enum Command {
     Deliver { batch: Vec<Incoming>, bytes: u64, _permit: OwnedSemaphorePermit },
     /// Apply local mutations at exactly these places and give their bytes.
     Mutate { mutations: Vec<(LocalMutation, Placement)>, reply: oneshot::Sender<Mutated> },
+    /// Tell subscribers of the local mutations applied so far: they are written.
+    Publish,
     /// Run something on the state.
     View(View),
     /// Give a receiver of updates.
@@ -96,6 +99,9 @@ pub(crate) struct ItemActor {
     loads: Arc<Loads>,
     state: Result<ItemState, Error>,
     updates: Option<broadcast::Sender<Arc<RawUpdate>>>,
+    /// Local mutations that are applied and not known to be written: the ordinal of each, and what it
+    /// did.
+    unwritten: Vec<(u64, Applied)>,
 }
 
 impl Actor for ItemActor {
@@ -108,7 +114,8 @@ impl Actor for ItemActor {
             Some(state) => Ok(state),
             None => load(&loader, &gauge, &loads).await,
         };
-        let actor = Self { loader, gauge, telemetry, loads, state, updates: None };
+        let actor =
+            Self { loader, gauge, telemetry, loads, state, updates: None, unwritten: Vec::new() };
         actor.measure(0, 0);
         Ok(actor)
     }
@@ -129,6 +136,11 @@ impl Message<Command> for ItemActor {
                 // A caller that went away has still had its mutation applied and written.
                 let _ = reply.send(mutated);
             }
+            Command::Publish => {
+                for (ordinal, applied) in std::mem::take(&mut self.unwritten) {
+                    self.publish(ordinal, applied);
+                }
+            }
             Command::View(view) => view(self.state.as_ref()),
             Command::Subscribe(reply) => {
                 let updates =
@@ -141,6 +153,7 @@ impl Message<Command> for ItemActor {
                 let _ = reply.send(self.checkpoint());
             }
             Command::Reload(reply) => {
+                self.unwritten.clear();
                 self.state = load(&self.loader, &self.gauge, &self.loads).await;
                 self.measure(0, 0);
                 let _ = reply.send(());
@@ -156,8 +169,9 @@ impl ItemActor {
         match state.apply(batch) {
             Ok(applied) => {
                 self.telemetry.applied(applied.messages);
+                let ordinal = state.ordinal();
                 self.measure(applied.messages, bytes);
-                self.publish(applied);
+                self.publish(ordinal, applied);
             }
             Err(error) if !was_broken => self.broke(&error),
             Err(_) => {}
@@ -177,7 +191,7 @@ impl ItemActor {
             match result {
                 Ok((payload, applied)) => {
                     payloads.push(payload);
-                    all.push(applied);
+                    all.push((at.ordinal, applied));
                 }
                 Err(error) => {
                     refused = Some((n, error));
@@ -194,8 +208,10 @@ impl ItemActor {
         let bytes = payloads.iter().map(|payload| payload.len() as u64).sum();
         self.telemetry.applied(payloads.len() as u64);
         self.measure(payloads.len() as u64, bytes);
-        for applied in all {
-            self.publish(applied);
+        if self.updates.as_ref().is_none_or(|updates| updates.receiver_count() == 0) {
+            self.unwritten.clear();
+        } else {
+            self.unwritten.append(&mut all);
         }
         Ok(payloads)
     }
@@ -221,19 +237,17 @@ impl ItemActor {
         self.gauge.applied(messages, bytes, memory_bytes);
     }
 
-    fn publish(&self, applied: Applied) {
+    fn publish(&self, version: u64, applied: Applied) {
         self.telemetry.refused(applied.refused.len() as u64);
         for (feed, seq, reason) in applied.refused {
             self.telemetry.event(Event::Refused { item: self.loader.id(), feed, seq, reason });
         }
         let Some(updates) = &self.updates else { return };
-        let Ok(state) = &self.state else { return };
         let changes =
             applied.model.filter(|outcome| outcome.count > 0).map(|outcome| outcome.changes);
         if changes.is_none() && applied.metadata.is_empty() {
             return;
         }
-        let version = state.ordinal();
         // Nobody listening is not an error: subscribers come and go.
         let _ = updates.send(Arc::new(RawUpdate { version, changes, metadata: applied.metadata }));
     }
@@ -288,6 +302,14 @@ impl Resident {
         let sent = self.handle().send(Command::Mutate { mutations, reply }).await;
         sent.map_err(|error| (error, false))?;
         answer.await.map_err(|_| (Error::closed("the item"), false))?
+    }
+
+    /// The local mutations so far are written: tells subscribers, if there are any.
+    pub(crate) async fn publish(&self) -> Result<(), Error> {
+        if self.gauge.subscribers() == 0 {
+            return Ok(());
+        }
+        self.handle().send(Command::Publish).await
     }
 
     /// A handle that others may hold: it keeps the item's actor from ending by itself only while it

@@ -241,6 +241,13 @@ impl PartyProcessor {
         self.core.committed(&mut told);
         self.telemetry.live.demultiplexed.fetch_add(told.messages, Relaxed);
         self.telemetry.live.quarantined.fetch_add(told.quarantined, Relaxed);
+        for item in std::mem::take(&mut turn.mutated) {
+            if let Some(resident) = self.residents.get(item)
+                && let Err(error) = resident.publish().await
+            {
+                tracing::debug!(%item, %error, "subscribers not told");
+            }
+        }
         for (item, batch) in told.deliveries {
             self.deliver(item, batch).await;
         }

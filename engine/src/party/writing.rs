@@ -75,6 +75,7 @@ impl PartyProcessor {
             }
             return Err(error);
         }
+        turn.mutated.extend(preparing.touched());
         let Laid { written, created } = self.core.lay_out(preparing, durability, turn)?;
         for (key, id, state) in created {
             self.residents.bring(key, id, Some(state));
