@@ -52,6 +52,11 @@ impl Device {
         FeedNo(self.next_feed.fetch_add(1, Relaxed))
     }
 
+    /// The number that the next such feed will have.
+    pub(crate) fn next_feed_no(&self) -> FeedNo {
+        FeedNo(self.next_feed.load(Relaxed))
+    }
+
     /// The signer of a feed whose secret this device keeps.
     pub(crate) fn secret(&self, feed: &FeedKey) -> Result<Option<Arc<dyn Signer>>, Error> {
         let seed = self.vault().secret(feed.as_bytes())?;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use systole_models::ModelRegistry;
 use systole_proto::{Ed25519Signer, PartyKey, PublicKey, Signer};
-use systole_store::{Backend, Batch, Durability, PartyRecord, Store, Usage, VaultKey};
+use systole_store::{Backend, Batch, Deleted, Durability, PartyRecord, Store, Usage, VaultKey};
 
 use crate::device::Device;
 use crate::feed::Writer;
@@ -200,14 +200,19 @@ impl Engine {
     pub async fn close_party(&self, key: PartyKey) -> Result<(), Error> {
         let mut open = self.inner.open.lock().await;
         let open = open.as_mut().ok_or_else(|| Error::closed("the engine"))?;
-        open.retire(key, false).await
+        open.retire(key, false).await.map(drop)
     }
 
-    /// Ends the party and deletes its data from this device. Other devices keep theirs.
+    /// Ends the party and deletes its data from this device. Other devices keep theirs. Returns when the
+    /// space is free again; a cancelled call may leave that to later.
     pub async fn delete_party(&self, key: PartyKey) -> Result<(), Error> {
-        let mut open = self.inner.open.lock().await;
-        let open = open.as_mut().ok_or_else(|| Error::closed("the engine"))?;
-        open.retire(key, true).await
+        let (shared, deleted) = {
+            let mut open = self.inner.open.lock().await;
+            let open = open.as_mut().ok_or_else(|| Error::closed("the engine"))?;
+            let deleted = open.retire(key, true).await?;
+            (open.shared.clone(), deleted)
+        };
+        unhurried(shared, move |store| store.reclaim(&deleted)).await
     }
 
     /// The key by which this device is a member of parties.
@@ -241,7 +246,7 @@ impl Engine {
 
     /// Rewrites the data without what was overwritten. Takes long; nothing depends on it.
     pub async fn compact(&self) -> Result<(), Error> {
-        self.unhurried(Store::compact).await
+        unhurried(self.shared().await?, Store::compact).await
     }
 
     /// Copies the engine's data to the directory `to`, which must not exist, while the engine is used:
@@ -258,7 +263,7 @@ impl Engine {
     /// `Invalid` when there is something at `to` already, or when the data stand in memory.
     pub async fn backup(&self, to: impl AsRef<Path>) -> Result<(), Error> {
         let to = to.as_ref().to_owned();
-        self.unhurried(move |store| store.backup(&to)).await
+        unhurried(self.shared().await?, move |store| store.backup(&to)).await
     }
 
     /// Sets a value that the application wants remembered, or removes it.
@@ -299,20 +304,10 @@ impl Engine {
         Ok(written?)
     }
 
-    /// Runs what takes long on a thread for such work. The engine can be used meanwhile; closing waits.
-    async fn unhurried<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Store) -> Result<T, systole_store::Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        let shared = {
-            let open = self.inner.open.lock().await;
-            open.as_ref().ok_or_else(|| Error::closed("the engine"))?.shared.clone()
-        };
-        let done = tokio::task::spawn_blocking(move || work(&shared.device.store)).await;
-        let done = done.map_err(|error| {
-            Error::caused(ErrorKind::Internal, "the storage engine panicked", error)
-        })?;
-        Ok(done?)
+    /// The inside, for work that must not keep others from the engine.
+    async fn shared(&self) -> Result<Arc<Shared>, Error> {
+        let open = self.inner.open.lock().await;
+        Ok(open.as_ref().ok_or_else(|| Error::closed("the engine"))?.shared.clone())
     }
 
     async fn add_party(&self, key: PartyKey) -> Result<Party, Error> {
@@ -330,7 +325,7 @@ impl Engine {
 }
 
 impl Open {
-    async fn retire(&mut self, key: PartyKey, delete: bool) -> Result<(), Error> {
+    async fn retire(&mut self, key: PartyKey, delete: bool) -> Result<Deleted, Error> {
         if let Some(running) = self.parties.remove(&key) {
             running.stop().await;
         }
@@ -340,19 +335,35 @@ impl Open {
             .ok_or_else(|| Error::invalid(format!("party {} is not known here", key.short())))?;
         record.active = false;
         let mut batch = Batch::new();
+        let mut deleted = Deleted::default();
         if delete {
             record.deleted = true;
             // A feed whose blocks are gone must never be written again: its key goes with it.
             for feed in store.meta().feeds_of(record.no)?.iter().filter(|feed| feed.own) {
                 store.keys().remove(&mut batch, feed.key.as_bytes());
             }
-            store.delete_party(&mut batch, record.no)?;
+            deleted = store.delete_party(&mut batch, record.no)?;
+            // With its records goes what tells which numbers were given.
+            store.meta().put_next_feed_no(&mut batch, self.shared.device.next_feed_no());
             record.genesis_feed = None;
             record.own_feed = None;
         }
         store.meta().put_party(&mut batch, &record);
-        Ok(self.shared.writer.commit(batch, Durability::Synced).await?)
+        self.shared.writer.commit(batch, Durability::Synced).await?;
+        Ok(deleted)
     }
+}
+
+/// Runs what takes long on a thread for such work. The engine can be used meanwhile; closing it waits.
+async fn unhurried<T: Send + 'static>(
+    shared: Arc<Shared>,
+    work: impl FnOnce(&Store) -> Result<T, systole_store::Error> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(move || work(&shared.device.store)).await;
+    let done = done.map_err(|error| {
+        Error::caused(ErrorKind::Internal, "the storage engine panicked", error)
+    })?;
+    Ok(done?)
 }
 
 fn generate() -> Result<Ed25519Signer, Error> {

@@ -14,6 +14,7 @@ pub enum ErrorKind {
     /// The model or the membership rules refuse the mutation; nothing was written.
     Rejected,
     /// Not possible yet or for the moment (paused, not admitted yet, history missing): retry later.
+    /// When the disk is full, make room and reopen.
     Unavailable,
     /// The engine, party or item was closed: open it again.
     Closed,

@@ -87,6 +87,13 @@ pub trait Backend: Send + Sync + 'static {
         Err(Error::Unsupported { action: "copy its data to a directory" })
     }
 
+    /// Gives back the space of what was deleted in `[from, to)`, as far as it is worth the effort. Changes
+    /// nothing that can be read.
+    fn reclaim(&self, family: Family, from: &[u8], to: &[u8]) -> Result<(), Error> {
+        let _ = (family, from, to);
+        Ok(())
+    }
+
     /// Rewrites the data without what was deleted or overwritten. Changes nothing that can be read.
     fn compact(&self) -> Result<(), Error> {
         Ok(())

@@ -1,5 +1,9 @@
 //! Deleting a party: everything that its feeds and items left, in ranges.
 //!
+//! A deleted range is a note in the log at first; the data it covers stay on disk until compaction meets
+//! both. Without further writes that is never, so whoever deletes asks for it ([`Store::reclaim`]), once
+//! the deletion is committed: until then the data must not go.
+//!
 //! Feeds of one party mostly have consecutive numbers, so a party takes a few ranges, not a few per
 //! feed: many range deletions would slow down every later read.
 
@@ -36,28 +40,48 @@ const PER_PARTY: [(Family, Kind); 6] = [
     (Family::Item, Kind::ItemByParent),
 ];
 
+/// Where the data of a deleted party lay.
+#[derive(Debug, Default)]
+pub struct Deleted {
+    ranges: Vec<(Family, Range)>,
+}
+
 impl Store {
     /// Adds to the batch the removal of the party's feeds, items, checkpoints, credentials and
     /// quarantine. The party's record stays for the caller to mark deleted, so that its number is
     /// never reused, and so do secrets: the vault does not know parties.
     ///
-    /// The space comes back as files are rewritten over time, or at once with [`Store::compact`].
-    pub fn delete_party(&self, batch: &mut Batch, party: PartyNo) -> Result<(), Error> {
+    /// The space comes back as files are rewritten over time, or with [`Store::reclaim`] once the batch is
+    /// committed.
+    pub fn delete_party(&self, batch: &mut Batch, party: PartyNo) -> Result<Deleted, Error> {
+        let mut ranges = Vec::new();
         let feeds = self.meta().feeds_of(party)?;
         for feed in &feeds {
             batch.delete(Family::Meta, &keys::feed_by_key(&feed.key));
         }
         for (first, last) in runs(feeds.iter().map(|feed| feed.no)) {
             for (family, kind) in PER_FEED {
-                let range = keys::feeds(kind, first, last);
-                batch.delete_range(family, &range.from, &range.to);
+                ranges.push((family, keys::feeds(kind, first, last)));
             }
         }
         for (family, kind) in PER_PARTY {
-            let range = Range::prefix(&keys::per_party(kind, party));
-            batch.delete_range(family, &range.from, &range.to);
+            ranges.push((family, Range::prefix(&keys::per_party(kind, party))));
         }
-        Ok(())
+        for (family, range) in &ranges {
+            batch.delete_range(*family, &range.from, &range.to);
+        }
+        Ok(Deleted { ranges })
+    }
+
+    /// Gives the space of a deleted party back, once its deletion is committed. Takes as long as reading
+    /// what was deleted and writing what lies beside it in the same files; others read and write meanwhile.
+    pub fn reclaim(&self, deleted: &Deleted) -> Result<(), Error> {
+        if self.is_read_only() {
+            return Err(Error::ReadOnly);
+        }
+        let mut ranges = deleted.ranges.iter();
+        ranges
+            .try_for_each(|(family, range)| self.backend().reclaim(*family, &range.from, &range.to))
     }
 }
 

@@ -62,6 +62,7 @@ pub use backend::rocks::Rocks;
 pub use backend::{Backend, Visit};
 pub use backup::Staged;
 pub use batch::{Batch, Operation};
+pub use delete::Deleted;
 pub use directory::FORMAT;
 pub use error::Error;
 pub use family::Family;

@@ -248,6 +248,10 @@ impl Store {
         &*self.inner.backend
     }
 
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.inner.read_only
+    }
+
     /// The directory of the store, if it has one.
     pub(crate) fn directory(&self) -> Option<&Path> {
         self.inner.place.database().and_then(Path::parent)

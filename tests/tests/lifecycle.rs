@@ -5,7 +5,7 @@ use systole::{
     CheckpointPolicy, Durability, Engine, ErrorKind, Item, NewItem, Object, ObjectMutation, Party,
     Text, TextMutation, TextRejection,
 };
-use systole_tests::{Group, Journal, Refused, eventually, pull};
+use systole_tests::{Group, Journal, Random, Refused, eventually, pull};
 
 async fn text(item: &Item<Text>) -> String {
     item.view(|text| text.to_string()).await.unwrap()
@@ -69,7 +69,10 @@ async fn a_second_engine_on_the_directory_is_refused() {
     let engine = Engine::builder(directory.path()).open().await.unwrap();
     let refused = Engine::builder(directory.path()).open().await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unavailable);
-    assert!(refused.to_string().contains("open"), "says why: {refused}");
+    let told = refused.to_string();
+    assert!(told.contains(directory.path().to_str().unwrap()), "says where: {told}");
+    assert!(told.contains("open elsewhere; close it there"), "says why and what to do: {told}");
+    assert!(engine.create_party().await.is_ok(), "the first one is not concerned");
     engine.close().await.unwrap();
 }
 
@@ -171,6 +174,31 @@ async fn a_deleted_party_is_gone_and_its_neighbour_is_not() {
     assert_eq!(engine.parties().await.unwrap(), vec![(keep.key(), true)]);
     let note = engine.party(keep.key()).await.unwrap().item::<Text>(note.id()).unwrap();
     assert_eq!(text(&note).await, "k");
+    engine.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_disk_does_not_grow_while_parties_of_one_size_come_and_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let builder =
+        Engine::builder(directory.path()).register::<Journal>().store_bytes(8 << 20, 1 << 20);
+    let engine = builder.open().await.unwrap();
+    let mut random = Random::new(7);
+    let mut largest = Vec::new();
+    for _ in 0..8 {
+        let party = engine.create_party().await.unwrap();
+        for _ in 0..48 {
+            // Digits of noise: a codec halves them at best.
+            let line: String = (0..4096).map(|_| format!("{:016x}", random.number())).collect();
+            journal(&party, &[&line]).await;
+        }
+        let held = engine.usage().await.unwrap().disk_bytes;
+        engine.delete_party(party.key()).await.unwrap();
+        largest.push((held, engine.usage().await.unwrap().disk_bytes));
+    }
+    let first = largest[0].0;
+    assert!(first > 1 << 20, "{largest:?}");
+    assert!(largest.iter().all(|(held, left)| *held < 2 * first && *left < first), "{largest:?}");
     engine.close().await.unwrap();
 }
 

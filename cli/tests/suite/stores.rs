@@ -14,7 +14,7 @@ use crate::builder::{Builder, Built, runtime};
 /// A store that was imported from a repository.
 pub(crate) struct Imported {
     folder: TempDir,
-    report: Value,
+    pub(crate) report: Value,
 }
 
 impl Imported {
@@ -156,6 +156,7 @@ fn a_store_that_is_open_elsewhere_is_busy() {
         let (code, _, told) = imported.run(&[command]);
         assert_eq!(code, Some(2), "{told}");
         assert!(told.contains("open in another process"), "{told}");
+        assert!(told.contains(imported.path().to_str().unwrap()), "{told}");
         assert!(told.contains("close the application"), "{told}");
     }
     runtime.block_on(engine.close()).unwrap();

@@ -5,7 +5,7 @@
 //! - subscribers are told of what is written only, each update with a greater version;
 //! - its mailbox is bounded by [`MAILBOX_COMMANDS`], the bytes in it by the permits that each
 //!   delivery carries ([`BYTES_IN_FLIGHT_MAX`]);
-//! - an item that could not be loaded answers every command with the reason.
+//! - an item that could not be loaded is tried again with every command, and answers with the reason.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -128,6 +128,10 @@ impl Message<Command> for ItemActor {
         self.gauge.touch(self.telemetry.tick());
         if let Some(updates) = &self.updates {
             self.gauge.subscribed(updates.receiver_count());
+        }
+        if self.state.is_err() {
+            self.state = load(&self.loader, &self.gauge, &self.loads).await;
+            self.measure(0, 0);
         }
         match command {
             Command::Deliver { batch, bytes, _permit } => self.deliver(batch, bytes),

@@ -195,6 +195,10 @@ impl Backend for Faulty {
         self.inner.usage()
     }
 
+    fn reclaim(&self, family: Family, from: &[u8], to: &[u8]) -> Result<(), Error> {
+        self.inner.reclaim(family, from, to)
+    }
+
     fn compact(&self) -> Result<(), Error> {
         self.inner.compact()
     }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     BottommostLevelCompaction, ColumnFamily, CompactOptions, DB, DBRawIterator, DBRecoveryMode,
-    FlushOptions, ReadOptions, WriteBatch, WriteOptions,
+    FlushOptions, Range, ReadOptions, WriteBatch, WriteOptions,
 };
 
 use crate::backend::{Backend, Visit};
@@ -26,6 +26,10 @@ use crate::usage::Usage;
 /// Bytes in memory that are left to the log when the store is closed: replaying them takes some
 /// milliseconds, less than writing and syncing files for them.
 const REPLAY_BYTES_MAX: u64 = 2 << 20;
+
+/// Bytes of deleted data in tables that are worth a compaction of their own. What is less goes with the
+/// next one that meets it.
+const RECLAIM_BYTES_MIN: u64 = 256 << 10;
 
 /// The database's name for the bytes in memory that are in no file yet.
 const UNFLUSHED: &str = "rocksdb.cur-size-all-mem-tables";
@@ -246,6 +250,25 @@ impl Backend for Rocks {
     fn checkpoint(&self, to: &Path) -> Result<(), Error> {
         let checkpoint = Checkpoint::new(&self.database).map_err(failed("begin a copy"))?;
         checkpoint.create_checkpoint(to).map_err(failed("copy the database"))
+    }
+
+    fn reclaim(&self, family: Family, from: &[u8], to: &[u8]) -> Result<(), Error> {
+        let handle = self.handle(family);
+        // Tells what the files hold, without asking the deletion, which lies in memory still.
+        let sizes = self.database.get_approximate_sizes_cf(handle, &[Range::new(from, to)]);
+        // Large checkpoints lie in blob files, of which the tables hold some bytes only.
+        let bytes_min = if family == Family::Checkpoint { 1 } else { RECLAIM_BYTES_MIN };
+        if sizes.iter().sum::<u64>() < bytes_min {
+            return Ok(());
+        }
+        // Brings the deletion down through all levels to what it covers, and both vanish. Removing the
+        // files that lie wholly in the range would be faster, but might remove the deletion before some
+        // of what it covers, which would then be back.
+        let mut options = CompactOptions::default();
+        options.set_exclusive_manual_compaction(false);
+        self.database.compact_range_cf_opt(handle, Some(from), Some(to), &options);
+        // The call above reports nothing; a failed compaction shows as the database's error state.
+        self.database.flush_cf(handle).map_err(failed("reclaim space"))
     }
 
     fn compact(&self) -> Result<(), Error> {

@@ -136,3 +136,58 @@ fn deleting_a_party_without_feeds_is_harmless() {
     remove(&store, 1);
     assert_eq!(traces(&store, 2, &[1]), PER_FEED.to_owned() + "xxxqr");
 }
+
+/// Bytes of one party's blocks.
+const PARTY_BYTES: u64 = 8 << 20;
+
+/// Writes a party of constant size: blocks, and states that lie in blob files.
+fn write_large(store: &Store, party: u32, feed: u32) {
+    commit(store, |batch| {
+        store.meta().put_party(batch, &party_record(party));
+        store.meta().put_feed(batch, &feed_record(feed, party));
+    });
+    let mut state = u64::from(feed);
+    let mut noise = |bytes: usize| -> Vec<u8> {
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as u8
+        };
+        (0..bytes).map(|_| next()).collect()
+    };
+    for seq in 0..PARTY_BYTES / (64 << 10) {
+        let block = noise(64 << 10);
+        commit(store, |batch| store.feeds().put_block(batch, FeedNo(feed), seq, &block));
+    }
+    for seq in 0..10 {
+        let state = noise(100 << 10);
+        commit(store, |batch| {
+            store.items().put_checkpoint(batch, item_key(feed, seq), 1, &state);
+        });
+    }
+}
+
+#[test]
+fn the_space_of_deleted_parties_comes_back_without_further_writes() {
+    let (_guard, path) = scratch();
+    let store = Store::open(&path, &options()).unwrap();
+    write_large(&store, 1, 1);
+    // Another party lies behind in the same files.
+    write_large(&store, 100, 1000);
+    let kept = store.disk_bytes().unwrap() / 2;
+    let mut largest = 0;
+    for round in 2..12 {
+        write_large(&store, round, round);
+        let mut batch = Batch::new();
+        let deleted = store.delete_party(&mut batch, PartyNo(round)).unwrap();
+        store.commit(batch, Durability::Synced).unwrap();
+        store.reclaim(&deleted).unwrap();
+        largest = largest.max(store.disk_bytes().unwrap());
+    }
+    eprintln!("kept {kept} a party; {largest} at most; {:?}", store.usage().unwrap());
+    assert!(largest < 2 * kept + PARTY_BYTES / 2, "two parties are left: {largest}");
+    assert_eq!(store.feeds().block(FeedNo(5), 0).unwrap(), None);
+    for feed in [1, 1000] {
+        assert!(store.feeds().block(FeedNo(feed), 127).unwrap().is_some());
+        assert!(store.items().checkpoint(item_key(feed, 9)).unwrap().is_some());
+    }
+}
