@@ -128,7 +128,7 @@ impl Device {
 
     pub(crate) fn admit(&mut self, request: &AdmissionRequest, now: u64) -> Result<Receipt, Error> {
         let now = self.now(now);
-        self.replica().admit(request, now)
+        self.replica().admit(request.clone(), now)
     }
 
     pub(crate) fn write(
@@ -149,10 +149,6 @@ impl Device {
     pub(crate) fn process(&mut self, blocks_max: usize, now: u64) -> Result<usize, Error> {
         let now = self.now(now);
         self.replica().process(blocks_max, now)
-    }
-
-    pub(crate) fn has_work(&mut self) -> bool {
-        self.replica().has_work()
     }
 
     pub(crate) fn apply(&mut self, pick: usize) -> bool {

@@ -191,8 +191,14 @@ impl<'a> World<'a> {
     /// The power of a device goes and comes back; the first `kept` unsynced writes had reached the disk.
     pub(crate) fn recover(&mut self, at: usize, kept: u64) -> Result<(), Violation> {
         let member = &mut self.members[at];
-        // What it told before it died is still true.
-        let seen = member.device.take_seen();
+        // What it told before it died is still true. Own blocks that were just being written are looked
+        // at when it is back.
+        let mut seen = member.device.take_seen();
+        let records = &self.records;
+        seen.retain(|seen| match seen {
+            Seen::Message { feed, seq, .. } => *seq < records.length(feed),
+            _ => true,
+        });
         member.device.close();
         let unsynced = member.device.disk.unsynced();
         let lost = member.device.disk.cycle_power((kept % (unsynced as u64 + 1)) as usize);

@@ -29,11 +29,6 @@ impl Ledger {
         *shown = length.max(*shown);
     }
 
-    /// How much of `feed` the device has shown.
-    pub(crate) fn shown(&self, feed: &FeedKey) -> u64 {
-        self.shown.get(feed).copied().unwrap_or(0)
-    }
-
     /// Looks for everything promised.
     pub(crate) fn check(&self, device: &Device, names: &Names) -> Result<(), Violation> {
         let broken = |detail: String| Violation::new(Oracle::Durability, detail);

@@ -5,7 +5,7 @@ mod exchange;
 mod hostile;
 mod writing;
 
-use crate::oracle::{Oracle, Violation};
+use crate::oracle::Violation;
 use crate::plan::Step;
 use crate::random::Random;
 use crate::world::World;
@@ -123,10 +123,5 @@ impl World<'_> {
         let items = self.members[at].device.items();
         let items = items.map_err(|error| self.failure(at, "cannot list its items", &error))?;
         Ok(items.get((pick % items.len().max(1) as u64) as usize).map(|item| item.id))
-    }
-
-    /// An assertion of the engine that does not hold.
-    pub(crate) fn panicked(message: String) -> Violation {
-        Violation::new(Oracle::Soundness, message)
     }
 }
