@@ -31,6 +31,7 @@ impl World<'_> {
             }
         }
         self.exchange_all()?;
+        self.forget_lost();
         self.arrived()?;
         for at in 0..self.members.len() {
             let member = &self.members[at];
@@ -69,6 +70,15 @@ impl World<'_> {
             }
         }
         Err(Violation::new(Oracle::Progress, "blocks go round without end"))
+    }
+
+    /// What a device had written since its backup, and nobody else has, is gone with its disk.
+    fn forget_lost(&mut self) {
+        for feed in std::mem::take(&mut self.set_back) {
+            let held = self.members.iter().filter_map(|member| member.watch.last.get(&feed));
+            let held = held.map(|reach| reach.stored).max().unwrap_or(0);
+            self.records.lose(&feed, held);
+        }
     }
 
     /// Every block of every honest feed must have arrived everywhere, and count.

@@ -72,6 +72,8 @@ pub(crate) struct World<'a> {
     pub(crate) forked: Option<RawFeed>,
     /// Feeds of whoever does not keep the rules, strangers included.
     pub(crate) hostile_feeds: BTreeSet<FeedKey>,
+    /// Feeds of devices whose disk was set back.
+    pub(crate) set_back: BTreeSet<FeedKey>,
     pub(crate) archive: Archive,
     pub(crate) records: Records,
     pub(crate) items: Vec<Made>,
@@ -102,6 +104,7 @@ impl<'a> World<'a> {
             puppet: None,
             forked: None,
             hostile_feeds: BTreeSet::new(),
+            set_back: BTreeSet::new(),
             archive: Archive::default(),
             records: Records::default(),
             items: Vec::new(),

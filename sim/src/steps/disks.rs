@@ -112,6 +112,7 @@ impl World<'_> {
         for feed in own {
             let kept = backup.watch.last.get(&feed).map_or(0, |reach| reach.stored);
             self.records.lose(&feed, kept.max(self.archive.length(&feed)));
+            self.set_back.insert(feed);
         }
         self.hear(at, seen)?;
         let member = &mut self.members[at];
