@@ -54,7 +54,7 @@ impl World<'_> {
             self.hear(at, seen)?;
             self.reopen(at)?;
         }
-        self.settle(at).map(drop)
+        self.settle(at, true).map(drop)
     }
 
     fn exchange_all(&mut self) -> Result<(), Violation> {
@@ -62,7 +62,7 @@ impl World<'_> {
             let mut moved = false;
             for to in 0..self.members.len() {
                 for from in (0..self.members.len()).filter(|from| *from != to) {
-                    moved |= self.pull(from, to, false)?;
+                    moved |= self.pull(from, to, true, false)?;
                 }
             }
             if !moved {
@@ -122,7 +122,7 @@ impl World<'_> {
         let place = self.place();
         let device = Device::new(identity, settings, disk, place);
         let judge = self.join(device, "a fresh device".to_owned(), None, false)?;
-        self.pull(0, judge, false)?;
+        self.pull(0, judge, true, false)?;
         Ok(judge)
     }
 
@@ -147,30 +147,11 @@ impl World<'_> {
 
     /// What a device shows its users, each item held against full replay.
     fn summary(&mut self, at: usize) -> Result<Summary, Violation> {
-        let name = self.members[at].name.clone();
         let listed = self.members[at].device.items();
         let listed = listed.map_err(|error| self.failure(at, "cannot list its items", &error))?;
         let mut items = Vec::with_capacity(listed.len());
         for item in listed {
-            let device = &mut self.members[at].device;
-            let (digest, replayed) = (device.digest(&item.id), device.replay_digest(&item.id));
-            let shown = self.names.item(&item.id);
-            let digest = match (digest, replayed) {
-                (Ok(digest), Ok(replayed)) if digest == replayed => Some(digest),
-                (Ok(_), Ok(_)) => {
-                    let detail = format!("{shown} at {name} differs from the replay of its messages");
-                    return Err(Violation::new(Oracle::Replay, detail));
-                }
-                (Err(error), Ok(_)) if self.setting.panics => {
-                    let error = crate::world::said(&error);
-                    let detail = format!("{shown} at {name} is broken ({error}), its messages are not");
-                    return Err(Violation::new(Oracle::Isolation, detail));
-                }
-                (Err(error), _) | (_, Err(error)) if !self.setting.panics => {
-                    return Err(self.failure(at, &format!("cannot show {shown}"), &error));
-                }
-                _ => None,
-            };
+            let digest = self.state(at, &item.id)?;
             items.push((item, digest));
         }
         items.sort_by_key(|(item, _)| item.id);
@@ -185,7 +166,32 @@ impl World<'_> {
             let last = last.ok().flatten().unwrap_or_default();
             (feed.feed, feed.processed, *blake3::hash(&last).as_bytes())
         });
+        let name = self.members[at].name.clone();
         Ok(Summary::new(name, roots.collect(), items, status.members, refused))
+    }
+
+    /// The state of an item, held against the replay of all of its messages; `None` if its model failed
+    /// and may.
+    pub(crate) fn state(&mut self, at: usize, item: &ItemId) -> Result<Option<Vec<u8>>, Violation> {
+        let device = &mut self.members[at].device;
+        let (digest, replayed) = (device.digest(item), device.replay_digest(item));
+        let (shown, name) = (self.names.item(item), &self.members[at].name);
+        match (digest, replayed) {
+            (Ok(digest), Ok(replayed)) if digest == replayed => Ok(Some(digest)),
+            (Ok(_), Ok(_)) => {
+                let detail = format!("{shown} at {name} differs from the replay of its messages");
+                Err(Violation::new(Oracle::Replay, detail))
+            }
+            (Err(error), Ok(_)) if self.setting.panics => {
+                let error = crate::world::said(&error);
+                let detail = format!("{shown} at {name} is broken ({error}), its messages are not");
+                Err(Violation::new(Oracle::Isolation, detail))
+            }
+            (Err(error), _) | (_, Err(error)) if !self.setting.panics => {
+                Err(self.failure(at, &format!("cannot show {shown}"), &error))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The log of each item must list what was written to it, each message once.
@@ -230,7 +236,7 @@ impl World<'_> {
                 }
             }
         }
-        self.settle(to)?;
+        self.settle(to, true)?;
         if self.summary(to)? != before[to] {
             let detail = format!("{} changed", self.members[to].name);
             return Err(Violation::new(Oracle::Duplicates, detail));

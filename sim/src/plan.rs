@@ -22,6 +22,7 @@ pub(crate) enum Step {
     Reunite,
     Process { device: u64, blocks: u64 },
     Apply { device: u64, pick: u64, count: u64 },
+    Look { device: u64, choice: u64 },
     Checkpoint { device: u64, item: u64 },
     Evict { device: u64, item: u64 },
     Crash { device: u64, kept: u64 },
@@ -40,7 +41,7 @@ pub(crate) enum Step {
 }
 
 /// Kinds of steps, with how often each comes when nothing is switched off, and whether it may be.
-const KINDS: [(Kind, u32, bool); 26] = [
+const KINDS: [(Kind, u32, bool); 27] = [
     (Kind::Write, 30, false),
     (Kind::Send, 14, true),
     (Kind::Deliver, 14, true),
@@ -52,6 +53,7 @@ const KINDS: [(Kind, u32, bool); 26] = [
     (Kind::Reunite, 1, true),
     (Kind::Process, 12, false),
     (Kind::Apply, 8, false),
+    (Kind::Look, 8, false),
     (Kind::Checkpoint, 4, true),
     (Kind::Evict, 5, true),
     (Kind::Crash, 4, true),
@@ -82,6 +84,7 @@ enum Kind {
     Reunite,
     Process,
     Apply,
+    Look,
     Checkpoint,
     Evict,
     Crash,
@@ -196,6 +199,7 @@ fn step(kind: Kind, random: &mut Random) -> Step {
         Kind::Reunite => Step::Reunite,
         Kind::Process => Step::Process { device, blocks: 1 + pick % [2, 8, 64][(other % 3) as usize] },
         Kind::Apply => Step::Apply { device, pick, count: 1 + other % 4 },
+        Kind::Look => Step::Look { device, choice },
         Kind::Checkpoint => Step::Checkpoint { device, item: pick },
         Kind::Evict => Step::Evict { device, item: pick },
         Kind::Crash => Step::Crash { device, kept: pick },

@@ -6,6 +6,7 @@
 //! - whatever happens is a function of the plan and the setting.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::rc::Rc;
 
 use systole::{Ed25519Signer, ErrorKind, FeedKey, ItemId, PartyKey, Signer};
@@ -168,7 +169,7 @@ impl<'a> World<'a> {
         Settings {
             mailbox: [1, 2, 4, 64][random.below(4)],
             checkpoint_messages: [1, 3, 1_024][random.below(3)],
-            memory_budget_bytes: [1, 100_000, 64 << 20][random.below(3)],
+            memory_budget_bytes: [1, 50_000, 64 << 20, 64 << 20][random.below(4)],
             models,
         }
     }
@@ -278,10 +279,12 @@ impl<'a> World<'a> {
             self.names.name_feed(feed.feed, &member.name);
         }
         let durable = member.device.disk.unsynced() == 0;
+        let before = member.watch.last.clone();
         member.watch.advance(&status.feeds, durable, &self.names)?;
         let past = past.or_else(|| member.watch.writing.take());
         for feed in status.feeds.iter().filter(|feed| feed.own) {
-            self.note(at, feed.feed, feed.stored, past.as_ref())?;
+            let held = before.get(&feed.feed).map_or(0, |reach| reach.stored);
+            self.note(at, feed.feed, held..feed.stored, past.as_ref())?;
         }
         let member = &mut self.members[at];
         member.pending = None;
@@ -296,15 +299,18 @@ impl<'a> World<'a> {
         &mut self,
         at: usize,
         feed: FeedKey,
-        stored: u64,
+        written: Range<u64>,
         past: Option<&OwnPast>,
     ) -> Result<(), Violation> {
         let known = self.records.length(&feed);
-        if stored <= known {
-            return Ok(());
+        if written.start < known.min(written.end) {
+            let (place, name) =
+                (self.names.position(&feed, written.start), &self.members[at].name);
+            let detail = format!("{name} writes {place}, where another block was written before");
+            return Err(Violation::new(Oracle::Fork, detail));
         }
-        self.archive.written(&feed, known, stored - known, &self.names)?;
-        for seq in known..stored {
+        self.archive.written(&feed, &written, &self.names)?;
+        for seq in known..written.end {
             let member = &self.members[at];
             let block = member.device.block(&feed, seq);
             let block = block.map_err(|error| self.failure(at, "cannot be read", &error))?;

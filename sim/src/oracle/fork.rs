@@ -78,18 +78,17 @@ impl Archive {
         Ok(())
     }
 
-    /// An author says that it wrote `count` blocks at `seq`: nobody may have seen others there.
+    /// An author wrote these positions: nobody may have been shown other blocks there.
     pub(crate) fn written(
         &self,
         feed: &FeedKey,
-        seq: u64,
-        count: u64,
+        written: &std::ops::Range<u64>,
         names: &Names,
     ) -> Result<(), Violation> {
         let length = self.length(feed);
-        if count > 0 && seq < length {
-            let (at, longer) = (names.position(feed, seq), names.position(feed, length - 1));
-            let detail = format!("{at} is written anew, though peers hold the feed up to {longer}");
+        if written.start < length.min(written.end) {
+            let (at, last) = (names.position(feed, written.start), names.position(feed, length - 1));
+            let detail = format!("{at} is written anew, though peers hold the feed up to {last}");
             return Err(Violation::new(Oracle::Fork, detail));
         }
         Ok(())

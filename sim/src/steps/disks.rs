@@ -111,7 +111,10 @@ impl World<'_> {
         let own: Vec<_> = own.map(|(feed, _)| *feed).collect();
         for feed in own {
             let kept = backup.watch.last.get(&feed).map_or(0, |reach| reach.stored);
-            self.records.lose(&feed, kept.max(self.archive.length(&feed)));
+            let others = (0..self.members.len()).filter(|other| *other != at);
+            let elsewhere = others.map(|other| self.holds(other, &feed)).max().unwrap_or(0);
+            let kept = kept.max(elsewhere).max(self.archive.length(&feed));
+            self.records.lose(&feed, kept);
             self.set_back.insert(feed);
         }
         self.hear(at, seen)?;

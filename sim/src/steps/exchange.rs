@@ -119,8 +119,15 @@ impl World<'_> {
         Ok(taken)
     }
 
-    /// Device `to` gets all that `from` holds, and works until nothing is left. Whether anything moved.
-    pub(crate) fn pull(&mut self, from: usize, to: usize, told: bool) -> Result<bool, Violation> {
+    /// Device `to` gets all that `from` holds, and works until nothing is left; unless `applies`, what is
+    /// processed is left to wait at the items. Whether anything moved.
+    pub(crate) fn pull(
+        &mut self,
+        from: usize,
+        to: usize,
+        applies: bool,
+        told: bool,
+    ) -> Result<bool, Violation> {
         let held = self.members[from].watch.last.iter();
         let held: Vec<(FeedKey, u64)> = held.map(|(feed, reach)| (*feed, reach.stored)).collect();
         let mut moved = false;
@@ -136,18 +143,19 @@ impl World<'_> {
         }
         if told && moved {
             let (from, to) = (&self.members[from].name, &self.members[to].name);
-            self.story.tell(format!("{to} has all that {from} holds"));
+            let rest = if applies { "" } else { "; its items let it wait" };
+            self.story.tell(format!("{to} has all that {from} holds{rest}"));
         }
-        Ok(self.settle(to)? || moved)
+        Ok(self.settle(to, applies)? || moved)
     }
 
     /// A device works until nothing is left. Whether it did anything.
-    pub(crate) fn settle(&mut self, at: usize) -> Result<bool, Violation> {
+    pub(crate) fn settle(&mut self, at: usize, applies: bool) -> Result<bool, Violation> {
         let mut worked = false;
         for _ in 0..TURNS_MAX {
             let done = self.act(at, |device, now| device.process(TURN_BLOCKS, now))?;
             let mut applied = 0;
-            while self.members[at].device.apply(applied) {
+            while applies && self.members[at].device.apply(applied) {
                 applied += 1;
             }
             worked |= applied > 0 || done.is_some_and(|done| done > 0);

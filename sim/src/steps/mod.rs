@@ -28,11 +28,12 @@ impl World<'_> {
             }
             Step::Corrupt { pick, at } => self.arrive_damaged(pick, at),
             Step::Exchange { from, to } => {
+                let applies = (from ^ to) & 1 == 0;
                 let (from, to) = (self.member(from), self.member(to));
                 if from == to || !self.network.connects(from, to) {
                     return Ok(());
                 }
-                self.pull(from, to, true).map(drop)
+                self.pull(from, to, applies, true).map(drop)
             }
             Step::Partition { sides } => {
                 self.network.partition(sides);
@@ -46,6 +47,7 @@ impl World<'_> {
             }
             Step::Process { device, blocks } => self.process(self.member(device), blocks),
             Step::Apply { device, pick, count } => self.apply(self.member(device), pick, count),
+            Step::Look { device, choice } => self.look(self.member(device), choice),
             Step::Checkpoint { device, item } => self.checkpoint(self.member(device), item),
             Step::Evict { device, item } => self.evict(self.member(device), item),
             Step::Crash { device, kept } => self.recover(self.member(device), kept),
@@ -97,6 +99,22 @@ impl World<'_> {
         if done > 0 {
             let name = &self.members[at].name;
             self.story.tell(format!("items of {name} apply {done} batches that wait"));
+        }
+        Ok(())
+    }
+
+    /// Users of a device look at its items, which brings them into memory; one of them is held against
+    /// the replay of its messages.
+    fn look(&mut self, at: usize, choice: u64) -> Result<(), Violation> {
+        let Some(items) = self.act(at, |device, _| device.items())? else { return Ok(()) };
+        let checked = (choice % items.len().max(1) as u64) as usize;
+        for item in &items {
+            self.act(at, |device, _| device.digest(&item.id))?;
+        }
+        if let Some(item) = items.get(checked) {
+            self.state(at, &item.id)?;
+            let name = &self.members[at].name;
+            self.story.tell(format!("the users of {name} look at its {} items", items.len()));
         }
         Ok(())
     }
