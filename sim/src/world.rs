@@ -48,6 +48,8 @@ pub(crate) struct Member {
     pub(crate) backup: Option<Backup>,
     /// Own blocks that were being written when the power went: their messages, block by block.
     pub(crate) pending: Option<(FeedKey, u64, Vec<Vec<(ItemId, u32)>>)>,
+    /// Of its unsynced writes, how many will have reached the disk when a planned power cut comes.
+    pub(crate) kept_when_cut: u64,
     /// Whether the device was let in, or its request was at least countersigned.
     pub(crate) asked: bool,
 }
@@ -148,8 +150,16 @@ impl<'a> World<'a> {
         asked: bool,
     ) -> Result<usize, Violation> {
         let (ledger, watch) = copied.map(|copied| (copied.ledger, copied.watch)).unwrap_or_default();
-        let (backup, pending) = (None, None);
-        self.members.push(Member { device, name, ledger, watch, backup, pending, asked });
+        self.members.push(Member {
+            device,
+            name,
+            ledger,
+            watch,
+            backup: None,
+            pending: None,
+            kept_when_cut: 0,
+            asked,
+        });
         let at = self.members.len() - 1;
         self.reopen(at)?;
         Ok(at)
@@ -167,7 +177,7 @@ impl<'a> World<'a> {
         let all = (1u32 << self.setting.workloads.len()) - 1;
         let models = if all_models || random.one_in(2) { all } else { random.number() as u32 & all };
         Settings {
-            mailbox: [1, 2, 4, 64][random.below(4)],
+            mailbox: [1, 1, 2, 64][random.below(4)],
             checkpoint_messages: [1, 3, 1_024][random.below(3)],
             memory_budget_bytes: [1, 50_000, 64 << 20, 64 << 20][random.below(4)],
             models,
@@ -224,6 +234,14 @@ impl<'a> World<'a> {
         let status = status.map_err(|error| self.failure(at, "has no status", &error))?;
         let member = &mut self.members[at];
         member.watch.reopened(&status.feeds, &self.names)?;
+        if let Some((feed, seq, _)) = &member.pending
+            && member.watch.last.get(feed).is_some_and(|reach| reach.stored > *seq)
+            && self.records.length(feed) > *seq
+        {
+            let (place, name) = (self.names.position(feed, *seq), &member.name);
+            let detail = format!("{name} writes {place}, where another block was written before");
+            return Err(Violation::new(Oracle::Fork, detail));
+        }
         for feed in status.feeds.iter().filter(|feed| feed.own) {
             // What others hold exists, whatever became of it here.
             let kept = feed.stored.max(self.archive.length(&feed.feed));
@@ -245,7 +263,7 @@ impl<'a> World<'a> {
         let past = own_past(&member.watch.last);
         let done = action(&mut member.device, now);
         if member.device.disk.is_dark() {
-            let kept = derived(self.seed, self.now);
+            let kept = member.kept_when_cut;
             self.recover_in(at, kept, past)?;
             return Ok(None);
         }

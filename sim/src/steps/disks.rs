@@ -2,15 +2,21 @@
 
 use crate::backend::PowerCut;
 use crate::oracle::Violation;
-use crate::random::derived;
 use crate::world::{Backup, World};
 
 /// Devices at most, copies included.
 const MEMBERS_MAX: usize = 8;
 
 impl World<'_> {
-    pub(super) fn cut_power(&mut self, at: usize, call: u64, after: bool) -> Result<(), Violation> {
-        let member = &self.members[at];
+    pub(super) fn cut_power(
+        &mut self,
+        at: usize,
+        call: u64,
+        after: bool,
+        kept: u64,
+    ) -> Result<(), Violation> {
+        let member = &mut self.members[at];
+        member.kept_when_cut = kept;
         member.device.disk.plan_cut(Some(PowerCut { call, after }));
         self.counts.faults += 1;
         let moment = if after { "after" } else { "before" };
@@ -124,7 +130,7 @@ impl World<'_> {
     }
 
     /// The directory is copied and opened as one more device.
-    pub(super) fn copy(&mut self, at: usize) -> Result<(), Violation> {
+    pub(super) fn copy(&mut self, at: usize, choice: u64) -> Result<(), Violation> {
         if self.members.len() >= MEMBERS_MAX {
             return Ok(());
         }
@@ -134,7 +140,7 @@ impl World<'_> {
         let name = format!("{}{}", member.name, self.members.len());
         self.story.tell(format!("the disk of {} is copied and opened as {name}", member.name));
         let identity = member.device.identity.clone();
-        let settings = self.settings(derived(self.seed, self.now), true);
+        let settings = self.settings(choice, true);
         let splits = self.setting.splits_positions;
         let disk = crate::backend::Disk::holding(&backup.image, splits);
         let device = crate::device::Device::new(identity, settings, disk, place);

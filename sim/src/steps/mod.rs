@@ -51,8 +51,8 @@ impl World<'_> {
             Step::Checkpoint { device, item } => self.checkpoint(self.member(device), item),
             Step::Evict { device, item } => self.evict(self.member(device), item),
             Step::Crash { device, kept } => self.recover(self.member(device), kept),
-            Step::CutPower { device, call, after } => {
-                self.cut_power(self.member(device), call, after)
+            Step::CutPower { device, call, after, kept } => {
+                self.cut_power(self.member(device), call, after, kept)
             }
             Step::Restart { device, choice } => self.restart(self.member(device), choice),
             Step::Clock { device, choice } => {
@@ -68,7 +68,7 @@ impl World<'_> {
             Step::Backup { device } => self.back_up(self.member(device)),
             Step::Restore { device } => self.restore(self.member(device)),
             Step::RollBack { device } => self.roll_back(self.member(device)),
-            Step::Copy { device } => self.copy(self.member(device)),
+            Step::Copy { device, choice } => self.copy(self.member(device), choice),
             Step::Hostile { choice } => self.misbehave(choice),
             Step::Fork { to, choice } => self.fork(self.member(to), choice),
             Step::Stranger { to, choice } => self.stranger(self.member(to), choice),

@@ -82,7 +82,8 @@ impl World<'_> {
         let structure = self.structure && !items.is_empty();
         Ok(match random.below(20) {
             _ if items.is_empty() => self.creation(at, items, random),
-            0..=2 => self.creation(at, items, random),
+            0 => self.creation(at, items, random),
+            1..=2 if items.len() < 3 => self.creation(at, items, random),
             3..=5 if structure => {
                 let (Some(item), parent) = (random.pick(items), random.pick(items)) else {
                     return Ok(None);
