@@ -243,13 +243,23 @@ impl<'a> World<'a> {
             return Err(Violation::new(Oracle::Fork, detail));
         }
         for feed in status.feeds.iter().filter(|feed| feed.own) {
-            // What others hold exists, whatever became of it here.
-            let kept = feed.stored.max(self.archive.length(&feed.feed));
-            self.records.lose(&feed.feed, kept);
+            self.lose(at, &feed.feed, feed.stored);
         }
         self.after(at, None)?;
         let member = &self.members[at];
         member.ledger.check(&member.device, &self.names)
+    }
+
+    /// A device has only `kept` blocks of an own feed left. What others hold exists all the same.
+    pub(crate) fn lose(&mut self, at: usize, feed: &FeedKey, kept: u64) {
+        let others = (0..self.members.len()).filter(|other| *other != at);
+        let elsewhere = others.map(|other| self.holds(other, feed)).max().unwrap_or(0);
+        self.records.lose(feed, kept.max(elsewhere).max(self.archive.length(feed)));
+    }
+
+    /// How many blocks of a feed a device was last seen to hold.
+    pub(crate) fn holds(&self, at: usize, feed: &FeedKey) -> u64 {
+        self.members[at].watch.last.get(feed).map_or(0, |reach| reach.stored)
     }
 
     /// Has a device do something, and looks at what came of it. `None` when it was refused.

@@ -103,10 +103,6 @@ impl World<'_> {
         Ok(())
     }
 
-    fn holds(&self, at: usize, feed: &systole::FeedKey) -> u64 {
-        self.members[at].watch.last.get(feed).map_or(0, |reach| reach.stored)
-    }
-
     fn set_back(&mut self, at: usize, backup: Backup, place: Option<Vec<u8>>) -> Result<(), Violation> {
         let splits = self.setting.splits_positions;
         let member = &mut self.members[at];
@@ -117,10 +113,7 @@ impl World<'_> {
         let own: Vec<_> = own.map(|(feed, _)| *feed).collect();
         for feed in own {
             let kept = backup.watch.last.get(&feed).map_or(0, |reach| reach.stored);
-            let others = (0..self.members.len()).filter(|other| *other != at);
-            let elsewhere = others.map(|other| self.holds(other, &feed)).max().unwrap_or(0);
-            let kept = kept.max(elsewhere).max(self.archive.length(&feed));
-            self.records.lose(&feed, kept);
+            self.lose(at, &feed, kept);
             self.set_back.insert(feed);
         }
         self.hear(at, seen)?;
