@@ -21,7 +21,11 @@ fn main() -> ExitCode {
         .texts()
         .devices(argument("--devices").unwrap_or(3) as usize)
         .steps(argument("--steps").unwrap_or(100) as usize);
-    println!("{} {}, one thread, from seed {first} on", std::env::consts::OS, std::env::consts::ARCH);
+    println!(
+        "{} {}, one thread, from seed {first} on",
+        std::env::consts::OS,
+        std::env::consts::ARCH
+    );
     let (start, mut told) = (Instant::now(), 0);
     let result = simulation.run_while(first..first + count, |report| {
         let passed = start.elapsed();

@@ -115,7 +115,11 @@ impl Disk {
 
     fn family(&self, family: Family) -> Result<Arc<Map>, Error> {
         let state = self.state();
-        if state.dark { Err(power_lost("read")) } else { Ok(state.families[family.index()].clone()) }
+        if state.dark {
+            Err(power_lost("read"))
+        } else {
+            Ok(state.families[family.index()].clone())
+        }
     }
 }
 
@@ -144,7 +148,11 @@ impl State {
         undos.push(Undo { family, key: key.to_vec(), before });
     }
 
-    fn write(&mut self, batch: &Batch, chosen: impl Fn(&Operation<'_>) -> bool) -> Result<(), Error> {
+    fn write(
+        &mut self,
+        batch: &Batch,
+        chosen: impl Fn(&Operation<'_>) -> bool,
+    ) -> Result<(), Error> {
         let (effect, answered) = self.count();
         if effect {
             let mut undos = Vec::with_capacity(batch.len());

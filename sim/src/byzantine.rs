@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use systole::{AdmissionRequest, Ed25519Signer, FeedKey, ItemId, PartyKey, PublicKey, Range, Signer};
+use systole::{
+    AdmissionRequest, Ed25519Signer, FeedKey, ItemId, PartyKey, PublicKey, Range, Signer,
+};
 use systole_proto::{
-    Block, Body, Claim, Credential, Genesis, Head, ItemRef, Link, Move, Mutation, Peaks, SignedHead,
-    Tombstone, merkle,
+    Block, Body, Claim, Credential, Genesis, Head, ItemRef, Link, Move, Mutation, Peaks,
+    SignedHead, Tombstone, merkle,
 };
 
 use crate::oracle::causality::{Past, Records};
@@ -151,13 +153,21 @@ impl RawFeed {
             0 => {
                 let bytes = (0..1 + random.below(40)).map(|_| random.number() as u8);
                 self.blocks.push(bytes.collect());
-                return Some(Misdeed { what: "bytes that are no block".into(), past: before, messages });
+                return Some(Misdeed {
+                    what: "bytes that are no block".into(),
+                    past: before,
+                    messages,
+                });
             }
             1 => {
                 let mut bytes = block.encode().to_vec();
                 bytes.extend_from_slice(&[0xa0, 0x01, 0x01]);
                 self.blocks.push(bytes.into());
-                return Some(Misdeed { what: "a body of an unknown kind".into(), past: before, messages });
+                return Some(Misdeed {
+                    what: "a body of an unknown kind".into(),
+                    past: before,
+                    messages,
+                });
             }
             2 => {
                 let item = ItemRef { feed: 60_000, seq: 0 };
@@ -165,13 +175,15 @@ impl RawFeed {
                 "a mutation by an alias that names nothing".to_owned()
             }
             3 if random.one_in(3) => {
-                let (feed, length) = sight.archive.feeds().find(|(feed, _)| **feed != self.key())?;
+                let (feed, length) =
+                    sight.archive.feeds().find(|(feed, _)| **feed != self.key())?;
                 self.link(&mut block, feed, length + 1_000, sight, None)?;
                 stuck = true;
                 "a link to what does not exist yet".to_owned()
             }
             4 if random.one_in(3) => {
-                let (feed, length) = sight.archive.feeds().find(|(feed, _)| **feed != self.key())?;
+                let (feed, length) =
+                    sight.archive.feeds().find(|(feed, _)| **feed != self.key())?;
                 self.link(&mut block, feed, length, sight, Some(random.bytes()))?;
                 stuck = true;
                 "a link to another history".to_owned()
@@ -207,7 +219,8 @@ impl RawFeed {
                 "an admission by a key that nobody knows".to_owned()
             }
             9 => {
-                let claim = Claim::KeyAdmission { party: sight.party, key: PublicKey(random.bytes()) };
+                let claim =
+                    Claim::KeyAdmission { party: sight.party, key: PublicKey(random.bytes()) };
                 let mut forged = Credential::new(&claim);
                 forged.sign(&self.device).ok()?;
                 let (key, mut signature) = forged.signatures.pop()?;
@@ -220,7 +233,11 @@ impl RawFeed {
                 block.keys = (0..40).map(|_| FeedKey(random.bytes())).collect();
                 block.keys.push(block.keys[0]);
                 self.blocks.push(block.encode());
-                return Some(Misdeed { what: "a name table with a name twice".into(), past: before, messages });
+                return Some(Misdeed {
+                    what: "a name table with a name twice".into(),
+                    past: before,
+                    messages,
+                });
             }
             11 => {
                 let keys: Vec<_> = (0..12).map(|_| FeedKey(random.bytes())).collect();
@@ -271,7 +288,8 @@ impl RawFeed {
         self.stuck |= stuck;
         if let Some(after) = after.filter(|_| !stuck) {
             let length = sight.archive.length(&after);
-            let linked = block.links.iter().any(|link| self.aliases[link.feed as usize - 1] == after);
+            let linked =
+                block.links.iter().any(|link| self.aliases[link.feed as usize - 1] == after);
             if !linked && length > self.past.get(&after).copied().unwrap_or(0) {
                 self.link(&mut block, &after, length, sight, None)?;
             }
@@ -286,7 +304,8 @@ impl RawFeed {
             return Some(ItemRef { feed: 0, seq: item.seq });
         }
         let length = sight.archive.length(&item.feed);
-        let linked = block.links.iter().any(|link| self.aliases[link.feed as usize - 1] == item.feed);
+        let linked =
+            block.links.iter().any(|link| self.aliases[link.feed as usize - 1] == item.feed);
         if !linked && self.past.get(&item.feed).is_none_or(|known| *known < length) {
             self.link(block, &item.feed, length, sight, None)?;
         }
@@ -325,7 +344,9 @@ impl RawFeed {
         let own = self.key();
         let past = Rc::make_mut(&mut self.past);
         for (feed, length) in past.clone() {
-            let Some(seen) = length.checked_sub(1).and_then(|seq| records.get(&feed, seq)) else { continue };
+            let Some(seen) = length.checked_sub(1).and_then(|seq| records.get(&feed, seq)) else {
+                continue;
+            };
             for (feed, length) in seen.past.iter().filter(|(feed, _)| **feed != own) {
                 let entry = past.entry(*feed).or_default();
                 *entry = (*length).max(*entry);

@@ -79,7 +79,12 @@ impl Device {
     }
 
     /// Puts another disk into the device. `place` says where it stands: a copy stands elsewhere.
-    pub(crate) fn replace_disk(&mut self, image: &Image, splits_positions: bool, place: Option<Vec<u8>>) {
+    pub(crate) fn replace_disk(
+        &mut self,
+        image: &Image,
+        splits_positions: bool,
+        place: Option<Vec<u8>>,
+    ) {
         self.close();
         self.disk = Arc::new(Disk::holding(image, splits_positions));
         self.place = place.unwrap_or_else(|| self.place.clone());

@@ -17,7 +17,7 @@ impl World<'_> {
     /// Heals everything and holds the end against the oracles. Where the last device, which joined
     /// only to judge, stands among the members.
     pub(crate) fn heal(&mut self) -> Result<usize, Violation> {
-        self.story.tell("everything heals");
+        self.story.heal();
         self.network.clear();
         for at in 0..self.members.len() {
             self.mend(at)?;
@@ -98,14 +98,19 @@ impl World<'_> {
                 let (name, feed) = (&self.members[at].name, self.names.feed(feed));
                 let reach = known(at).unwrap_or_default();
                 if reach.stored != written {
-                    return behind(format!("{name} holds {} of {written} blocks of {feed}", reach.stored));
+                    return behind(format!(
+                        "{name} holds {} of {written} blocks of {feed}",
+                        reach.stored
+                    ));
                 }
                 if !reach.admitted {
                     return behind(format!("{name} does not know that feed {feed} is admitted"));
                 }
                 if reach.processed != written || reach.halted || reach.waits {
                     let processed = reach.processed;
-                    return behind(format!("{name} processed {processed} of {written} blocks of {feed}"));
+                    return behind(format!(
+                        "{name} processed {processed} of {written} blocks of {feed}"
+                    ));
                 }
             }
         }
@@ -208,7 +213,8 @@ impl World<'_> {
                 log.into_iter().filter(|(feed, ..)| self.is_honest(feed)).collect();
             log.sort_unstable();
             if let Some(difference) = convergence::difference(&log, expected) {
-                let (place, what) = (self.names.position(&difference.0.0, difference.0.1), difference.1);
+                let (place, what) =
+                    (self.names.position(&difference.0.0, difference.0.1), difference.1);
                 let item = self.names.item(item);
                 let detail = format!("the log of {item} at {} {what} {place}", member.name);
                 return Err(Violation::new(Oracle::Once, detail));

@@ -32,8 +32,18 @@ pub(crate) fn play(setting: &Setting, plan: &Plan) -> Outcome {
         let verdict = panic::catch_unwind(AssertUnwindSafe(|| run(&mut world, plan)));
         let World { story, counts, .. } = world;
         (outcome.hash, outcome.counts) = (story.hash(), counts);
-        outcome.story = story.into_lines();
-        verdict.unwrap_or_else(|panic| panic::resume_unwind(panic)).err()
+        let verdict = match verdict {
+            Ok(verdict) => verdict.err(),
+            Err(panic) => {
+                outcome.story = story.into_lines(true);
+                panic::resume_unwind(panic);
+            }
+        };
+        let is_progress = |violation: &Violation| {
+            matches!(violation.oracle, Oracle::Progress | Oracle::Soundness)
+        };
+        outcome.story = story.into_lines(verdict.as_ref().is_some_and(is_progress));
+        verdict
     });
     outcome.violation = verdict.unwrap_or_else(|message| {
         Some(Violation::new(Oracle::Soundness, format!("panic: {message}")))

@@ -62,7 +62,8 @@ impl Network {
     }
 
     fn arriving(&self, pick: u64) -> Option<usize> {
-        let connected = |packet: &Packet| packet.from.is_none_or(|from| self.connects(from, packet.to));
+        let connected =
+            |packet: &Packet| packet.from.is_none_or(|from| self.connects(from, packet.to));
         let ready: Vec<usize> =
             (0..self.packets.len()).filter(|at| connected(&self.packets[*at])).collect();
         ready.get((pick % ready.len().max(1) as u64) as usize).copied()
@@ -73,7 +74,9 @@ impl Network {
 pub(crate) fn damaged(mut range: Range, at: u64) -> Range {
     let turned = |bytes: &Bytes| {
         let mut bytes = bytes.to_vec();
-        if let Some(byte) = (at as usize / 8).checked_rem(bytes.len()).map(|place| &mut bytes[place]) {
+        if let Some(byte) =
+            (at as usize / 8).checked_rem(bytes.len()).map(|place| &mut bytes[place])
+        {
             *byte ^= 1 << (at % 8);
         }
         Bytes::from(bytes)

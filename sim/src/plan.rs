@@ -114,9 +114,11 @@ pub(crate) struct Scope {
 }
 
 /// A history to be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
+    /// Devices there are at the beginning.
+    pub(crate) devices: usize,
     /// Devices that are admitted before the first step; the others come later, or when all heals.
     pub(crate) admitted: usize,
     /// Whether a hostile author is admitted.
@@ -146,7 +148,7 @@ impl Plan {
         let structure = random.one_in(2);
         let count = scope.steps / 4 + random.below(scope.steps.max(1));
         let steps = (0..count).map(|_| step(chosen(&weights, &mut random), &mut random)).collect();
-        Self { seed, admitted, hostile, structure, steps }
+        Self { seed, devices: scope.devices, admitted, hostile, structure, steps }
     }
 }
 
@@ -197,7 +199,9 @@ fn step(kind: Kind, random: &mut Random) -> Step {
         Kind::Exchange => Step::Exchange { from: device, to: other },
         Kind::Partition => Step::Partition { sides: choice },
         Kind::Reunite => Step::Reunite,
-        Kind::Process => Step::Process { device, blocks: 1 + pick % [2, 8, 64][(other % 3) as usize] },
+        Kind::Process => {
+            Step::Process { device, blocks: 1 + pick % [2, 8, 64][(other % 3) as usize] }
+        }
         Kind::Apply => Step::Apply { device, pick, count: 1 + other % 4 },
         Kind::Look => Step::Look { device, choice },
         Kind::Checkpoint => Step::Checkpoint { device, item: pick },

@@ -5,7 +5,7 @@
 
 use crate::history::{Outcome, play};
 use crate::oracle::Oracle;
-use crate::plan::Plan;
+use crate::plan::{Plan, Step};
 use crate::world::Setting;
 
 /// Histories played at most to shorten one.
@@ -18,10 +18,14 @@ pub(crate) fn shrink(setting: &Setting, plan: Plan, outcome: Outcome) -> (Plan, 
     };
     let mut best = (plan, outcome);
     let mut runs = 0;
-    for simpler in simpler_starts(&best.0) {
-        runs += 1;
-        if let Some(outcome) = same(setting, &simpler, oracle) {
-            best = (simpler, outcome);
+    for simplify in SIMPLER {
+        let mut candidate = best.0.clone();
+        simplify(&mut candidate);
+        if candidate != best.0 {
+            runs += 1;
+            if let Some(outcome) = same(setting, &candidate, oracle) {
+                best = (candidate, outcome);
+            }
         }
     }
     let mut piece = best.0.steps.len().div_ceil(2).max(1);
@@ -39,22 +43,38 @@ pub(crate) fn shrink(setting: &Setting, plan: Plan, outcome: Outcome) -> (Plan, 
             }
         }
         if runs >= RUNS_MAX || (piece == 1 && !shorter) {
-            return best;
+            return smaller_writes(setting, best, oracle);
         }
         piece = if piece == 1 { 1 } else { piece.div_ceil(2) };
     }
 }
 
-/// The same plan among fewer people.
-fn simpler_starts(plan: &Plan) -> Vec<Plan> {
-    let mut starts = Vec::new();
-    if plan.hostile {
-        starts.push(Plan { hostile: false, ..plan.clone() });
+/// Ways to make a plan simpler as a whole, each tried on what the ones before it left.
+const SIMPLER: [fn(&mut Plan); 5] = [
+    |plan| plan.devices = plan.devices.min(2),
+    |plan| plan.admitted = plan.admitted.min(2),
+    |plan| plan.admitted = 1,
+    |plan| plan.hostile = false,
+    |plan| plan.structure = false,
+];
+
+/// Writes of one operation say more than writes of many.
+fn smaller_writes(setting: &Setting, mut best: (Plan, Outcome), oracle: Oracle) -> (Plan, Outcome) {
+    for at in 0..best.0.steps.len() {
+        while let Step::Write { operations, .. } = best.0.steps[at]
+            && operations > 1
+        {
+            let mut candidate = best.0.clone();
+            if let Step::Write { operations, .. } = &mut candidate.steps[at] {
+                *operations -= 1;
+            }
+            match same(setting, &candidate, oracle) {
+                Some(outcome) => best = (candidate, outcome),
+                None => break,
+            }
+        }
     }
-    if plan.structure {
-        starts.push(Plan { structure: false, ..plan.clone() });
-    }
-    starts
+    best
 }
 
 fn same(setting: &Setting, plan: &Plan, oracle: Oracle) -> Option<Outcome> {

@@ -37,7 +37,10 @@ impl Simulation {
     }
 
     /// Adds a model. `users` says what users do to an item in this state; `None` means nothing.
-    pub fn model<M>(mut self, users: impl Fn(&mut Random, &M) -> Option<M::Mutation> + 'static) -> Self
+    pub fn model<M>(
+        mut self,
+        users: impl Fn(&mut Random, &M) -> Option<M::Mutation> + 'static,
+    ) -> Self
     where
         M: Model,
         M::Mutation: Debug,
@@ -193,6 +196,9 @@ impl Debug for Simulation {
         let models = self.setting.workloads.iter().map(|workload| workload.type_name());
         let models: Vec<_> = models.collect();
         let scope = self.setting.scope;
-        f.debug_struct("Simulation").field("models", &models).field("scope", &scope).finish_non_exhaustive()
+        f.debug_struct("Simulation")
+            .field("models", &models)
+            .field("scope", &scope)
+            .finish_non_exhaustive()
     }
 }

@@ -74,6 +74,8 @@ impl<'a> PastEntry<'a> for &'a (FeedKey, u64) {
 #[derive(Default)]
 pub(crate) struct Story {
     lines: Vec<String>,
+    /// Where the healing begins.
+    healing: Option<usize>,
     hash: blake3::Hasher,
 }
 
@@ -94,7 +96,17 @@ impl Story {
         *self.hash.finalize().as_bytes()
     }
 
-    pub(crate) fn into_lines(self) -> Vec<String> {
+    /// From here on everything heals.
+    pub(crate) fn heal(&mut self) {
+        self.tell("everything heals");
+        self.healing = Some(self.lines.len());
+    }
+
+    /// The lines; how everything heals is told only where that is the point.
+    pub(crate) fn into_lines(mut self, with_healing: bool) -> Vec<String> {
+        if let Some(healing) = self.healing.filter(|_| !with_healing) {
+            self.lines.truncate(healing);
+        }
         self.lines
     }
 }

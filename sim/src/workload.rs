@@ -5,7 +5,9 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 
 use systole::{Error, ItemId};
-use systole_models::{Model, ModelRegistry, Object, ObjectMutation, RegistryError, Text, TextMutation};
+use systole_models::{
+    Model, ModelRegistry, Object, ObjectMutation, RegistryError, Text, TextMutation,
+};
 
 use crate::device::Device;
 use crate::random::Random;

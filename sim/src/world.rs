@@ -116,12 +116,12 @@ impl<'a> World<'a> {
             counts: Counts::default(),
             places: 0,
         };
-        for number in 0..setting.scope.devices {
+        for number in 0..plan.devices {
             world.add_device(number as u64)?;
         }
         world.act(0, |device, now| device.found(&founder, now))?;
         world.story.tell("A founds the party");
-        for number in 1..plan.admitted.min(setting.scope.devices) {
+        for number in 1..plan.admitted.min(plan.devices) {
             world.admit(number, 0)?;
         }
         if plan.hostile {
@@ -149,7 +149,8 @@ impl<'a> World<'a> {
         copied: Option<Backup>,
         asked: bool,
     ) -> Result<usize, Violation> {
-        let (ledger, watch) = copied.map(|copied| (copied.ledger, copied.watch)).unwrap_or_default();
+        let (ledger, watch) =
+            copied.map(|copied| (copied.ledger, copied.watch)).unwrap_or_default();
         self.members.push(Member {
             device,
             name,
@@ -175,7 +176,8 @@ impl<'a> World<'a> {
     pub(crate) fn settings(&self, choice: u64, all_models: bool) -> Settings {
         let mut random = Random::new(choice);
         let all = (1u32 << self.setting.workloads.len()) - 1;
-        let models = if all_models || random.one_in(2) { all } else { random.number() as u32 & all };
+        let models =
+            if all_models || random.one_in(2) { all } else { random.number() as u32 & all };
         Settings {
             mailbox: [1, 1, 2, 64][random.below(4)],
             checkpoint_messages: [1, 3, 1_024][random.below(3)],
@@ -332,8 +334,7 @@ impl<'a> World<'a> {
     ) -> Result<(), Violation> {
         let known = self.records.length(&feed);
         if written.start < known.min(written.end) {
-            let (place, name) =
-                (self.names.position(&feed, written.start), &self.members[at].name);
+            let (place, name) = (self.names.position(&feed, written.start), &self.members[at].name);
             let detail = format!("{name} writes {place}, where another block was written before");
             return Err(Violation::new(Oracle::Fork, detail));
         }
@@ -397,7 +398,9 @@ impl<'a> World<'a> {
         match event {
             systole::Event::OwnFeedLost { feed } => {
                 let feed = self.names.feed(feed);
-                self.story.tell(format!("    {name} sees more of feed {feed} than it has, and leaves it"));
+                self.story.tell(format!(
+                    "    {name} sees more of feed {feed} than it has, and leaves it"
+                ));
             }
             systole::Event::Equivocation { feed } => {
                 let feed_name = self.names.feed(feed);
@@ -458,7 +461,10 @@ impl OwnPast {
 fn own_past(reaches: &crate::oracle::position::Reaches) -> OwnPast {
     let feeds = reaches.iter().filter(|(_, at)| at.processed > 0);
     let admitted = reaches.iter().filter(|(_, at)| at.admitted).map(|(feed, _)| *feed);
-    OwnPast { feeds: feeds.map(|(feed, at)| (*feed, at.processed)).collect(), admitted: admitted.collect() }
+    OwnPast {
+        feeds: feeds.map(|(feed, at)| (*feed, at.processed)).collect(),
+        admitted: admitted.collect(),
+    }
 }
 
 /// An error with its causes.

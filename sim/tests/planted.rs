@@ -3,7 +3,9 @@
 
 mod models;
 
-use models::journal::{self, FORGETS_STAMPS, Journal, PANICS, READS_THE_CLOCK, SOUND, TIES_BY_HASH};
+use models::journal::{
+    self, FORGETS_STAMPS, Journal, PANICS, READS_THE_CLOCK, SOUND, TIES_BY_HASH,
+};
 use models::naive;
 use systole_sim::{Failure, Flaws, Oracle, Simulation};
 

@@ -88,7 +88,11 @@ fn the_real_engine_ends_where_the_simulation_does_on_one_thread_and_on_two() {
         let mut history = simulation.history(seed).expect("nothing is found");
         let (party, ranges) = (history.party(), history.ranges());
         let expected = simulated(&mut history);
-        assert_eq!(one.block_on(replayed(party, ranges.clone())), expected, "seed {seed}, one thread");
+        assert_eq!(
+            one.block_on(replayed(party, ranges.clone())),
+            expected,
+            "seed {seed}, one thread"
+        );
         assert_eq!(two.block_on(replayed(party, ranges)), expected, "seed {seed}, two threads");
         items += expected.len();
     }

@@ -56,15 +56,22 @@ impl Records {
             Some(record) => record.lamport?,
             None => 0,
         };
-        past.iter().try_fold(own, |greatest, (feed, length)| {
-            let record = self.get(feed, length.checked_sub(1)?)?;
-            Some(greatest.max(record.lamport?))
-        })
-        .map(|greatest| greatest + 1)
+        past.iter()
+            .try_fold(own, |greatest, (feed, length)| {
+                let record = self.get(feed, length.checked_sub(1)?)?;
+                Some(greatest.max(record.lamport?))
+            })
+            .map(|greatest| greatest + 1)
     }
 
     /// Adds the next block of `feed`.
-    pub(crate) fn push(&mut self, feed: FeedKey, past: Past, messages: Vec<(ItemId, u32)>, block: &[u8]) {
+    pub(crate) fn push(
+        &mut self,
+        feed: FeedKey,
+        past: Past,
+        messages: Vec<(ItemId, u32)>,
+        block: &[u8],
+    ) {
         let lamport = self.lamport(&feed, &past);
         let place = (feed, self.length(&feed));
         self.feeds.entry(feed).or_default().push(Record { lamport, past, messages });
@@ -131,7 +138,11 @@ impl Records {
 
     fn is_admitted(&self, feed: &FeedKey, seq: u64, record: &Record) -> bool {
         let seen = |(other, at): &Place| {
-            if other == feed { *at <= seq } else { record.past.get(other).is_some_and(|len| at < len) }
+            if other == feed {
+                *at <= seq
+            } else {
+                record.past.get(other).is_some_and(|len| at < len)
+            }
         };
         self.owners.get(feed).is_some_and(|owners| {
             owners.iter().any(|(place, owner)| {

@@ -55,9 +55,11 @@ impl Summary {
         if self.members != other.members {
             return Some(format!("{} members or {}", self.members.len(), other.members.len()));
         }
-        let lacks = |list: &[(FeedKey, u64, String)], block: &(FeedKey, u64, String)| !list.contains(block);
+        let lacks =
+            |list: &[(FeedKey, u64, String)], block: &(FeedKey, u64, String)| !list.contains(block);
         let refused = self.refused.iter().filter(|block| lacks(&other.refused, block));
-        let only = other.refused.iter().filter(|block| lacks(&self.refused, block)).chain(refused).next();
+        let only =
+            other.refused.iter().filter(|block| lacks(&self.refused, block)).chain(refused).next();
         if let Some((feed, seq, code)) = only {
             return Some(format!("{} is set aside ({code}) or not", names.position(feed, *seq)));
         }
@@ -68,7 +70,8 @@ impl Summary {
             let name = names.item(&item.id);
             if item != twin {
                 let shown = |item: &ItemInfo| {
-                    let parent = item.parent.map_or("the top".to_owned(), |parent| names.item(&parent));
+                    let parent =
+                        item.parent.map_or("the top".to_owned(), |parent| names.item(&parent));
                     format!("below {parent}, deleted: {}", item.deleted)
                 };
                 return Some(format!("{name}: {}, or {}", shown(item), shown(twin)));

@@ -36,7 +36,9 @@ impl Ledger {
             let at = names.position(feed, *seq);
             match device.block(feed, *seq).map_err(|error| broken(error.to_string()))? {
                 Some(found) if found == *block => {}
-                Some(_) => return Err(broken(format!("{at} was acknowledged and is another block"))),
+                Some(_) => {
+                    return Err(broken(format!("{at} was acknowledged and is another block")));
+                }
                 None => return Err(broken(format!("{at} was acknowledged as synced and is gone"))),
             }
         }

@@ -87,7 +87,8 @@ impl Archive {
     ) -> Result<(), Violation> {
         let length = self.length(feed);
         if written.start < length.min(written.end) {
-            let (at, last) = (names.position(feed, written.start), names.position(feed, length - 1));
+            let (at, last) =
+                (names.position(feed, written.start), names.position(feed, length - 1));
             let detail = format!("{at} is written anew, though peers hold the feed up to {last}");
             return Err(Violation::new(Oracle::Fork, detail));
         }

@@ -51,7 +51,11 @@ impl Watch {
     }
 
     /// The device is back after a crash and stands at `feeds`.
-    pub(crate) fn reopened(&mut self, feeds: &[FeedStatus], names: &Names) -> Result<(), Violation> {
+    pub(crate) fn reopened(
+        &mut self,
+        feeds: &[FeedStatus],
+        names: &Names,
+    ) -> Result<(), Violation> {
         let reaches = reaches(feeds);
         not_behind(&reaches, &self.durable, " after a crash, though it was durable", names)?;
         self.seen.retain(|(feed, seq, _)| reaches.get(feed).is_some_and(|at| *seq < at.processed));

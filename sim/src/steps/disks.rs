@@ -21,7 +21,8 @@ impl World<'_> {
         self.counts.faults += 1;
         let moment = if after { "after" } else { "before" };
         let name = &member.name;
-        self.story.tell(format!("the power of {name} will go {moment} its disk's call {call} from here"));
+        self.story
+            .tell(format!("the power of {name} will go {moment} its disk's call {call} from here"));
         Ok(())
     }
 
@@ -103,7 +104,12 @@ impl World<'_> {
         Ok(())
     }
 
-    fn set_back(&mut self, at: usize, backup: Backup, place: Option<Vec<u8>>) -> Result<(), Violation> {
+    fn set_back(
+        &mut self,
+        at: usize,
+        backup: Backup,
+        place: Option<Vec<u8>>,
+    ) -> Result<(), Violation> {
         let splits = self.setting.splits_positions;
         let member = &mut self.members[at];
         let seen = member.device.take_seen();

@@ -76,7 +76,9 @@ impl World<'_> {
 
     pub(super) fn arrive_twice(&mut self, pick: u64) -> Result<(), Violation> {
         match self.network.peek(pick) {
-            Some(packet) => self.ingest(packet.to, packet.range, ", and it stays on its way").map(drop),
+            Some(packet) => {
+                self.ingest(packet.to, packet.range, ", and it stays on its way").map(drop)
+            }
             None => Ok(()),
         }
     }

@@ -57,9 +57,9 @@ impl World<'_> {
             return Ok(());
         }
         let workload = random.pick(&self.setting.workloads);
-        let model = workload.map_or(("nobody.knows", 1), |known| (known.type_name(), known.version()));
-        let sight =
-            Sight { archive: &self.archive, items: &self.items, party: self.party, model };
+        let model =
+            workload.map_or(("nobody.knows", 1), |known| (known.type_name(), known.version()));
+        let sight = Sight { archive: &self.archive, items: &self.items, party: self.party, model };
         let Some(misdeed) = raw.misbehave(random, &sight, after) else { return Ok(()) };
         self.keep(raw, name, misdeed);
         Ok(())
@@ -92,7 +92,8 @@ impl World<'_> {
         random: &mut Random,
     ) -> Result<(), Violation> {
         let (party, key) = (self.party, PublicKey(puppet.device.public_key()));
-        let none = || Misdeed { what: String::new(), past: Default::default(), messages: Vec::new() };
+        let none =
+            || Misdeed { what: String::new(), past: Default::default(), messages: Vec::new() };
         if puppet.length() == 0 && random.one_in(2) {
             if puppet.introduce(party).is_some() {
                 self.keep(puppet, "P", Misdeed { what: "its own admission".to_owned(), ..none() });

@@ -124,8 +124,7 @@ impl World<'_> {
         let workload = setting.workloads.get(number).filter(|_| known >> number & 1 == 1)?;
         let first = if random.one_in(2) { workload.first(random) } else { None };
         let metadata = self.structure && random.one_in(4);
-        let metadata =
-            metadata.then(|| crate::workload::object_users(random, &object())).flatten();
+        let metadata = metadata.then(|| crate::workload::object_users(random, &object())).flatten();
         let parent = random.pick(items).filter(|_| self.structure && !random.one_in(3));
         let model = workload.type_name();
         let mut shown = format!("creates an item of {model}");
@@ -197,7 +196,11 @@ impl World<'_> {
 
     /// Whether a device has a feed that it may write to.
     pub(crate) fn speaks(&self, at: usize) -> bool {
-        self.members[at].watch.last.values().any(|reach| reach.own && reach.admitted && !reach.halted)
+        self.members[at]
+            .watch
+            .last
+            .values()
+            .any(|reach| reach.own && reach.admitted && !reach.halted)
     }
 
     /// The device goes on in a fresh feed.
