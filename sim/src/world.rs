@@ -1,0 +1,480 @@
+//! The world of one history: devices, the network, hostile authors, and everything the oracles must
+//! remember. Steps act on it (`steps`), then all of it heals (`heal`).
+//!
+//! Invariants:
+//! - after every step each device is open, and every oracle that can already say something has said it;
+//! - whatever happens is a function of the plan and the setting.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::rc::Rc;
+
+use systole::{Ed25519Signer, ErrorKind, FeedKey, ItemId, PartyKey, Signer};
+use systole_models::ModelRegistry;
+
+use crate::backend::{Disk, Image};
+use crate::byzantine::{Made, RawFeed};
+use crate::device::{Device, Flaws, Identity, Seen, Settings};
+use crate::network::Network;
+use crate::oracle::causality::{Message, Past, Records};
+use crate::oracle::durability::Ledger;
+use crate::oracle::fork::Archive;
+use crate::oracle::position::Watch;
+use crate::oracle::{Oracle, Violation, bounds};
+use crate::plan::{Plan, Scope};
+use crate::random::{Random, derived};
+use crate::report::Counts;
+use crate::story::{Names, Story};
+use crate::workload::Workload;
+
+/// What does not change from history to history.
+pub(crate) struct Setting {
+    pub(crate) workloads: Vec<Rc<dyn Workload>>,
+    pub(crate) scope: Scope,
+    pub(crate) flaws: Flaws,
+    /// A planted bug: positions reach the disk before what led to them.
+    pub(crate) splits_positions: bool,
+    /// Whether a model may panic.
+    pub(crate) panics: bool,
+}
+
+/// A device, and what is expected of it.
+pub(crate) struct Member {
+    pub(crate) device: Device,
+    pub(crate) name: String,
+    pub(crate) ledger: Ledger,
+    pub(crate) watch: Watch,
+    /// A backup, with the promises and positions of its moment.
+    pub(crate) backup: Option<Backup>,
+    /// Own blocks that were being written when the power went: their messages, block by block.
+    pub(crate) pending: Option<(FeedKey, u64, Vec<Vec<(ItemId, u32)>>)>,
+    /// Of its unsynced writes, how many will have reached the disk when a planned power cut comes.
+    pub(crate) kept_when_cut: u64,
+    /// Whether the device was let in, or its request was at least countersigned.
+    pub(crate) asked: bool,
+}
+
+#[derive(Clone)]
+pub(crate) struct Backup {
+    pub(crate) image: Image,
+    pub(crate) ledger: Ledger,
+    pub(crate) watch: Watch,
+}
+
+/// One history while it runs.
+pub(crate) struct World<'a> {
+    pub(crate) setting: &'a Setting,
+    pub(crate) seed: u64,
+    pub(crate) structure: bool,
+    pub(crate) party: PartyKey,
+    pub(crate) now: u64,
+    pub(crate) members: Vec<Member>,
+    pub(crate) network: Network,
+    pub(crate) hostile: Option<RawFeed>,
+    pub(crate) puppet: Option<RawFeed>,
+    pub(crate) forked: Option<RawFeed>,
+    /// Feeds of whoever does not keep the rules, strangers included.
+    pub(crate) hostile_feeds: BTreeSet<FeedKey>,
+    /// Feeds of devices whose disk was set back.
+    pub(crate) set_back: BTreeSet<FeedKey>,
+    pub(crate) archive: Archive,
+    pub(crate) records: Records,
+    pub(crate) items: Vec<Made>,
+    pub(crate) names: Names,
+    pub(crate) story: Story,
+    pub(crate) counts: Counts,
+    pub(crate) places: u64,
+}
+
+/// Milliseconds since the epoch at which every history begins.
+const BEGINNING: u64 = 1_700_000_000_000;
+/// Milliseconds between two steps.
+const STEP_MILLIS: u64 = 250;
+
+impl<'a> World<'a> {
+    /// Founds the party and lets in whom the plan lets in.
+    pub(crate) fn new(setting: &'a Setting, plan: &Plan) -> Result<Self, Violation> {
+        let founder = Ed25519Signer::from_seed(&Random::new(derived(plan.seed, 3)).bytes());
+        let mut world = Self {
+            setting,
+            seed: plan.seed,
+            structure: plan.structure,
+            party: PartyKey(founder.public_key()),
+            now: BEGINNING,
+            members: Vec::new(),
+            network: Network::default(),
+            hostile: None,
+            puppet: None,
+            forked: None,
+            hostile_feeds: BTreeSet::new(),
+            set_back: BTreeSet::new(),
+            archive: Archive::default(),
+            records: Records::default(),
+            items: Vec::new(),
+            names: Names::default(),
+            story: Story::default(),
+            counts: Counts::default(),
+            places: 0,
+        };
+        for number in 0..plan.devices {
+            world.add_device(number as u64)?;
+        }
+        world.act(0, |device, now| device.found(&founder, now))?;
+        world.story.tell("A founds the party");
+        for number in 1..plan.admitted.min(plan.devices) {
+            world.admit(number, 0)?;
+        }
+        if plan.hostile {
+            world.admit_hostile()?;
+        }
+        Ok(world)
+    }
+
+    /// A device as it comes out of the box; its place among the members.
+    fn add_device(&mut self, number: u64) -> Result<usize, Violation> {
+        let name = char::from(b'A' + (number % 12) as u8).to_string();
+        let identity = Identity::new(self.party, self.seed, number);
+        let settings = self.settings(derived(self.seed, 0x2000 + number), true);
+        let disk = Disk::new(self.setting.splits_positions);
+        let place = self.place();
+        let device = Device::new(identity, settings, disk, place);
+        self.join(device, name, None, false)
+    }
+
+    /// Opens a device and adds it to the members. `copied` is what its disk holds already.
+    pub(crate) fn join(
+        &mut self,
+        device: Device,
+        name: String,
+        copied: Option<Backup>,
+        asked: bool,
+    ) -> Result<usize, Violation> {
+        let (ledger, watch) =
+            copied.map(|copied| (copied.ledger, copied.watch)).unwrap_or_default();
+        self.members.push(Member {
+            device,
+            name,
+            ledger,
+            watch,
+            backup: None,
+            pending: None,
+            kept_when_cut: 0,
+            asked,
+        });
+        let at = self.members.len() - 1;
+        self.reopen(at)?;
+        Ok(at)
+    }
+
+    /// The name of a place where no disk stood before.
+    pub(crate) fn place(&mut self) -> Vec<u8> {
+        self.places += 1;
+        self.places.to_be_bytes().to_vec()
+    }
+
+    /// What a device is opened with next.
+    pub(crate) fn settings(&self, choice: u64, all_models: bool) -> Settings {
+        let mut random = Random::new(choice);
+        let all = (1u32 << self.setting.workloads.len()) - 1;
+        let models =
+            if all_models || random.one_in(2) { all } else { random.number() as u32 & all };
+        Settings {
+            mailbox: [1, 1, 2, 64][random.below(4)],
+            checkpoint_messages: [1, 3, 1_024][random.below(3)],
+            memory_budget_bytes: [1, 50_000, 64 << 20, 64 << 20][random.below(4)],
+            models,
+        }
+    }
+
+    /// Opens a device on what its disk holds.
+    pub(crate) fn reopen(&mut self, at: usize) -> Result<(), Violation> {
+        let mut registry = ModelRegistry::new();
+        let member = &mut self.members[at];
+        for (bit, workload) in self.setting.workloads.iter().enumerate() {
+            if member.device.settings.models >> bit & 1 == 1 {
+                let registered = workload.register(&mut registry);
+                registered.map_err(|error| Violation::new(Oracle::Soundness, error.to_string()))?;
+            }
+        }
+        let opened = member.device.open(registry, self.setting.flaws, self.now);
+        if member.device.disk.is_dark() {
+            return self.recover(at, 0);
+        }
+        opened.map_err(|error| self.failure(at, "does not open", &error))?;
+        self.after(at, None)
+    }
+
+    /// The power of a device goes and comes back; the first `kept` unsynced writes had reached the disk.
+    pub(crate) fn recover(&mut self, at: usize, kept: u64) -> Result<(), Violation> {
+        let member = &mut self.members[at];
+        // What it told before it died is still true. Own blocks that were just being written are looked
+        // at when it is back.
+        let mut seen = member.device.take_seen();
+        let records = &self.records;
+        seen.retain(|seen| match seen {
+            Seen::Message { feed, seq, .. } => *seq < records.length(feed),
+            _ => true,
+        });
+        member.device.close();
+        let unsynced = member.device.disk.unsynced();
+        let lost = member.device.disk.cycle_power((kept % (unsynced as u64 + 1)) as usize);
+        let name = member.name.clone();
+        self.counts.crashes += 1;
+        self.story.tell(format!("{name} loses power, and {lost} of {unsynced} unsynced writes"));
+        self.hear(at, seen)?;
+        let mut registry = ModelRegistry::new();
+        let member = &mut self.members[at];
+        for (bit, workload) in self.setting.workloads.iter().enumerate() {
+            if member.device.settings.models >> bit & 1 == 1 {
+                let registered = workload.register(&mut registry);
+                registered.map_err(|error| Violation::new(Oracle::Soundness, error.to_string()))?;
+            }
+        }
+        let opened = member.device.open(registry, self.setting.flaws, self.now);
+        opened.map_err(|error| self.failure(at, "does not open after a crash", &error))?;
+        let status = self.members[at].device.status();
+        let status = status.map_err(|error| self.failure(at, "has no status", &error))?;
+        let member = &mut self.members[at];
+        member.watch.reopened(&status.feeds, &self.names)?;
+        if let Some((feed, seq, _)) = &member.pending
+            && member.watch.last.get(feed).is_some_and(|reach| reach.stored > *seq)
+            && self.records.length(feed) > *seq
+        {
+            let (place, name) = (self.names.position(feed, *seq), &member.name);
+            let detail = format!("{name} writes {place}, where another block was written before");
+            return Err(Violation::new(Oracle::Fork, detail));
+        }
+        for feed in status.feeds.iter().filter(|feed| feed.own) {
+            self.lose(at, &feed.feed, feed.stored);
+        }
+        self.after(at, None)?;
+        let member = &self.members[at];
+        member.ledger.check(&member.device, &self.names)
+    }
+
+    /// A device has only `kept` blocks of an own feed left. What others hold exists all the same.
+    pub(crate) fn lose(&mut self, at: usize, feed: &FeedKey, kept: u64) {
+        let others = (0..self.members.len()).filter(|other| *other != at);
+        let elsewhere = others.map(|other| self.holds(other, feed)).max().unwrap_or(0);
+        self.records.lose(feed, kept.max(elsewhere).max(self.archive.length(feed)));
+    }
+
+    /// How many blocks of a feed a device was last seen to hold.
+    pub(crate) fn holds(&self, at: usize, feed: &FeedKey) -> u64 {
+        self.members[at].watch.last.get(feed).map_or(0, |reach| reach.stored)
+    }
+
+    /// Has a device do something, and looks at what came of it. `None` when it was refused.
+    pub(crate) fn act<T>(
+        &mut self,
+        at: usize,
+        action: impl FnOnce(&mut Device, u64) -> Result<T, systole::Error>,
+    ) -> Result<Option<T>, Violation> {
+        let now = self.now;
+        let member = &mut self.members[at];
+        let past = own_past(&member.watch.last);
+        let done = action(&mut member.device, now);
+        if member.device.disk.is_dark() {
+            let kept = member.kept_when_cut;
+            self.recover_in(at, kept, past)?;
+            return Ok(None);
+        }
+        self.after(at, Some(past))?;
+        match done {
+            Ok(done) => Ok(Some(done)),
+            Err(error) => match error.kind() {
+                ErrorKind::Corrupt | ErrorKind::Internal if !self.setting.panics => {
+                    Err(self.failure(at, "fails", &error))
+                }
+                kind => {
+                    let name = &self.members[at].name;
+                    self.story.tell(format!("    {name} refuses ({kind:?}): {}", said(&error)));
+                    Ok(None)
+                }
+            },
+        }
+    }
+
+    fn recover_in(&mut self, at: usize, kept: u64, past: OwnPast) -> Result<(), Violation> {
+        self.members[at].watch.writing = Some(past);
+        self.recover(at, kept)
+    }
+
+    /// Looks at a device after it did something: how far it is, what it processed, what it wrote.
+    pub(crate) fn after(&mut self, at: usize, past: Option<OwnPast>) -> Result<(), Violation> {
+        let status = self.members[at].device.status();
+        let status = status.map_err(|error| self.failure(at, "has no status", &error))?;
+        let member = &mut self.members[at];
+        for feed in status.feeds.iter().filter(|feed| feed.own) {
+            self.names.name_feed(feed.feed, &member.name);
+        }
+        let durable = member.device.disk.unsynced() == 0;
+        let before = member.watch.last.clone();
+        member.watch.advance(&status.feeds, durable, &self.names)?;
+        let past = past.or_else(|| member.watch.writing.take());
+        for feed in status.feeds.iter().filter(|feed| feed.own) {
+            let held = before.get(&feed.feed).map_or(0, |reach| reach.stored);
+            self.note(at, feed.feed, held..feed.stored, past.as_ref())?;
+        }
+        let member = &mut self.members[at];
+        member.pending = None;
+        member.watch.writing = None;
+        bounds::check(&member.device.bounds(), &member.device.settings, &member.name)?;
+        let seen = member.device.take_seen();
+        self.hear(at, seen)
+    }
+
+    /// Keeps the record of own blocks that were not there before.
+    fn note(
+        &mut self,
+        at: usize,
+        feed: FeedKey,
+        written: Range<u64>,
+        past: Option<&OwnPast>,
+    ) -> Result<(), Violation> {
+        let known = self.records.length(&feed);
+        if written.start < known.min(written.end) {
+            let (place, name) = (self.names.position(&feed, written.start), &self.members[at].name);
+            let detail = format!("{name} writes {place}, where another block was written before");
+            return Err(Violation::new(Oracle::Fork, detail));
+        }
+        self.archive.written(&feed, &written, &self.names)?;
+        for seq in known..written.end {
+            let member = &self.members[at];
+            let block = member.device.block(&feed, seq);
+            let block = block.map_err(|error| self.failure(at, "cannot be read", &error))?;
+            let at_block = self.names.position(&feed, seq);
+            let block = block.ok_or_else(|| {
+                Violation::new(Oracle::Soundness, format!("{at_block} is missing on disk"))
+            })?;
+            let messages = match &member.pending {
+                Some((own, first, blocks)) if *own == feed && seq >= *first => {
+                    blocks.get((seq - first) as usize).cloned().unwrap_or_default()
+                }
+                _ => Vec::new(),
+            };
+            for (item, _) in messages.iter().filter(|(id, _)| *id == ItemId::of(&feed, seq)) {
+                self.names.name_item(*item);
+                self.items.push(Made { id: *item, feed, seq });
+            }
+            let seen = past.map(|past| past.of(&feed)).unwrap_or_default();
+            self.counts.messages += messages.len() as u64;
+            self.records.push(feed, seen, messages, &block);
+        }
+        Ok(())
+    }
+
+    /// Holds what a device says that it processed against what really happened.
+    pub(crate) fn hear(&mut self, at: usize, seen: Vec<Seen>) -> Result<(), Violation> {
+        for seen in seen {
+            match seen {
+                Seen::Message { item, feed, seq, lamport, mut past, label } => {
+                    past.sort_unstable();
+                    self.members[at].watch.process(feed, seq, label, &self.names)?;
+                    if !self.archive.two_faced.contains(&feed)
+                        && !past.iter().any(|(feed, _)| self.archive.two_faced.contains(feed))
+                    {
+                        let message = Message { feed, seq, lamport, past: &past, item, label };
+                        self.records.check(&message, &self.names)?;
+                    }
+                    self.counts.processed += 1;
+                }
+                Seen::Quarantined { feed, seq, code } => {
+                    let (place, name) = (self.names.position(&feed, seq), &self.members[at].name);
+                    if self.is_honest(&feed) {
+                        let detail = format!("{name} sets aside {place} ({code}), which is honest");
+                        return Err(Violation::new(Oracle::Once, detail));
+                    }
+                    self.story.tell(format!("    {name} sets aside {place}: {code}"));
+                }
+                Seen::Event(event) => self.event(at, &event)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, at: usize, event: &systole::Event) -> Result<(), Violation> {
+        let name = self.members[at].name.clone();
+        match event {
+            systole::Event::OwnFeedLost { feed } => {
+                let feed = self.names.feed(feed);
+                self.story.tell(format!(
+                    "    {name} sees more of feed {feed} than it has, and leaves it"
+                ));
+            }
+            systole::Event::Equivocation { feed } => {
+                let feed_name = self.names.feed(feed);
+                if self.is_honest(feed) {
+                    let detail = format!("{name} holds proof of two histories of feed {feed_name}");
+                    return Err(Violation::new(Oracle::Fork, detail));
+                }
+                self.story.tell(format!("    {name} finds two histories of feed {feed_name}"));
+            }
+            systole::Event::ItemQuarantined { item, reason } => {
+                let item = self.names.item(item);
+                if !self.setting.panics {
+                    let detail = format!("the model of {item} failed at {name}: {reason}");
+                    return Err(Violation::new(Oracle::Soundness, detail));
+                }
+                self.story.tell(format!("    the model of {item} panics at {name}"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether a feed's author keeps the rules.
+    pub(crate) fn is_honest(&self, feed: &FeedKey) -> bool {
+        !self.hostile_feeds.contains(feed)
+    }
+
+    /// Time passes.
+    pub(crate) fn tick(&mut self) {
+        self.now += STEP_MILLIS;
+    }
+
+    pub(crate) fn failure(&self, at: usize, what: &str, error: &systole::Error) -> Violation {
+        let detail = format!("device {} {what}: {}", self.members[at].name, said(error));
+        Violation::new(Oracle::Soundness, detail)
+    }
+}
+
+/// What a device had processed before it wrote.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OwnPast {
+    feeds: BTreeMap<FeedKey, u64>,
+    admitted: BTreeSet<FeedKey>,
+}
+
+impl OwnPast {
+    /// What a block of `feed` has seen: an own feed that is not admitted yet links to nothing.
+    fn of(&self, feed: &FeedKey) -> Past {
+        if !self.admitted.contains(feed) {
+            return Past::default();
+        }
+        let mut past = self.feeds.clone();
+        past.remove(feed);
+        Rc::new(past)
+    }
+}
+
+fn own_past(reaches: &crate::oracle::position::Reaches) -> OwnPast {
+    let feeds = reaches.iter().filter(|(_, at)| at.processed > 0);
+    let admitted = reaches.iter().filter(|(_, at)| at.admitted).map(|(feed, _)| *feed);
+    OwnPast {
+        feeds: feeds.map(|(feed, at)| (*feed, at.processed)).collect(),
+        admitted: admitted.collect(),
+    }
+}
+
+/// An error with its causes.
+pub(crate) fn said(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
