@@ -11,9 +11,6 @@ use crate::settings::Settings;
 use crate::snapshot::CheckpointPolicy;
 use crate::{Engine, Error, ErrorKind};
 
-/// Name of the file beside the database that holds the key of the key store.
-const DEVICE_KEY_FILE: &str = "device.key";
-
 /// Settings of an engine that is about to be opened. [`Object`] and [`Text`] are registered already.
 pub struct EngineBuilder {
     place: Place,
@@ -134,7 +131,7 @@ impl EngineBuilder {
                 let store = open(path, &self.options)?;
                 let key = match self.vault_key {
                     Some(key) => key,
-                    None => VaultKey::device(&path.join(DEVICE_KEY_FILE))?,
+                    None => VaultKey::device(path)?,
                 };
                 (store, key)
             }

@@ -52,6 +52,8 @@ async fn a_slow_reader_is_told_what_it_missed_and_catches_up_by_looking() {
     for n in 0..writes {
         within("a write", note.mutate(TextMutation::insert(n, "x"))).await.unwrap();
     }
+    // What was written before is told before this is answered.
+    assert_eq!(note.view(Text::len).await.unwrap(), writes);
     let Update::Lagged { missed } = updates.next().await.unwrap() else {
         panic!("it was too slow")
     };
