@@ -160,7 +160,7 @@ pub(crate) fn import_into(repository: &Repository, sink: &mut impl Sink) -> Repo
 }
 
 pub(crate) fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().build().unwrap()
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 /// Every file below a folder but Git's own, by its path.
