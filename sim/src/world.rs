@@ -72,6 +72,8 @@ pub(crate) struct World<'a> {
     pub(crate) network: Network,
     pub(crate) hostile: Option<RawFeed>,
     pub(crate) puppet: Option<RawFeed>,
+    /// The feed that holds the admission of the hostile author.
+    pub(crate) founder_feed: Option<FeedKey>,
     pub(crate) forked: Option<RawFeed>,
     /// Feeds of whoever does not keep the rules, strangers included.
     pub(crate) hostile_feeds: BTreeSet<FeedKey>,
@@ -105,6 +107,7 @@ impl<'a> World<'a> {
             network: Network::default(),
             hostile: None,
             puppet: None,
+            founder_feed: None,
             forked: None,
             hostile_feeds: BTreeSet::new(),
             set_back: BTreeSet::new(),
