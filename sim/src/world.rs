@@ -79,6 +79,8 @@ pub(crate) struct World<'a> {
     pub(crate) hostile_feeds: BTreeSet<FeedKey>,
     /// Feeds of devices whose disk was set back.
     pub(crate) set_back: BTreeSet<FeedKey>,
+    /// Whether a block that others have seen is gone with a disk.
+    pub(crate) torn: bool,
     pub(crate) archive: Archive,
     pub(crate) records: Records,
     pub(crate) items: Vec<Made>,
@@ -111,6 +113,7 @@ impl<'a> World<'a> {
             forked: None,
             hostile_feeds: BTreeSet::new(),
             set_back: BTreeSet::new(),
+            torn: false,
             archive: Archive::default(),
             records: Records::default(),
             items: Vec::new(),
