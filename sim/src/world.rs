@@ -47,12 +47,15 @@ pub(crate) struct Member {
     /// A backup, with the promises and positions of its moment.
     pub(crate) backup: Option<Backup>,
     /// Own blocks that were being written when the power went: their messages, block by block.
-    pub(crate) pending: Option<(FeedKey, u64, Vec<Vec<(ItemId, u32)>>)>,
+    pub(crate) pending: Option<Pending>,
     /// Of its unsynced writes, how many will have reached the disk when a planned power cut comes.
     pub(crate) kept_when_cut: u64,
     /// Whether the device was let in, or its request was at least countersigned.
     pub(crate) asked: bool,
 }
+
+/// Blocks that are being written: the feed, the first position, and the messages of each block.
+pub(crate) type Pending = (FeedKey, u64, Vec<Vec<(ItemId, u32)>>);
 
 #[derive(Clone)]
 pub(crate) struct Backup {
