@@ -193,6 +193,8 @@ impl RawFeed {
                 if self.past.get(&target.feed).is_some_and(|length| target.seq < *length) {
                     return None;
                 }
+                // Should what it links to have seen the item, the message counts after all.
+                messages.push((target.id, Mutation::MODEL));
                 let alias = self.alias(&mut block, &target.feed);
                 block.body = mutation(ItemRef { feed: alias, seq: target.seq }, 0, random);
                 "a mutation of an item that it has not seen".to_owned()

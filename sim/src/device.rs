@@ -237,7 +237,7 @@ impl Device {
     fn log_of(&self, store: &Store, key: ItemKey) -> Result<Vec<(FeedKey, u64, u32, u64)>, Error> {
         let mut entries = Vec::new();
         store.items().scan_log(key, 0, &mut |entry| {
-            entries.push(entry.clone());
+            entries.push(entry);
             std::ops::ControlFlow::Continue(())
         })?;
         let mut log = Vec::with_capacity(entries.len());

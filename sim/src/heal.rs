@@ -24,7 +24,7 @@ impl World<'_> {
         }
         self.exchange_all()?;
         for at in 1..self.members.len() {
-            if !self.members[at].asked
+            if !self.speaks(at)
                 && let Some(by) = (0..self.members.len()).find(|by| self.speaks(*by))
             {
                 self.admit(at, by)?;
@@ -79,12 +79,25 @@ impl World<'_> {
             let held = held.map(|reach| reach.stored).max().unwrap_or(0);
             self.records.lose(&feed, held);
         }
+        // A block may have been shown that had seen one which was not.
+        let exists = |(feed, length): (&FeedKey, &u64)| {
+            (0..self.members.len()).any(|at| self.holds(at, feed) >= *length)
+        };
+        let blocks = self.records.iter().filter(|(feed, _)| self.is_honest(feed));
+        self.torn |=
+            blocks.flat_map(|(_, blocks)| blocks).any(|block| !block.past.iter().all(exists));
+    }
+
+    /// Whether everything can arrive everywhere. Who believed one history of a feed and who believed the
+    /// other do not come together, by design; and what had seen a block that is gone with its disk waits
+    /// for good.
+    fn is_whole(&self) -> bool {
+        self.archive.two_faced.is_empty() && !self.torn
     }
 
     /// Every block of every honest feed must have arrived everywhere, and count.
     fn arrived(&self) -> Result<(), Violation> {
-        if !self.archive.two_faced.is_empty() {
-            // Who believed one history and who believed the other do not come together, by design.
+        if !self.is_whole() {
             return Ok(());
         }
         let behind = |detail: String| Err(Violation::new(Oracle::Progress, detail));
@@ -142,7 +155,7 @@ impl World<'_> {
         convergence::all_equal(&summaries, &self.names)?;
         let expected = convergence::expected_logs(&self.records, |feed| self.is_honest(feed));
         for at in 0..self.members.len() {
-            if self.archive.two_faced.is_empty() {
+            if self.is_whole() {
                 self.logged(at, &expected)?;
             }
         }

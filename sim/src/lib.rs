@@ -133,8 +133,9 @@
 //! | [`Oracle::Soundness`] | the engine and the models do not panic, and no damage is reported where there is none |
 //!
 //! Where an author signs two histories of its own feed, devices that believed the one and devices that
-//! believed the other do not come together, by design; such histories are held against everything but
-//! [`Oracle::Progress`] and [`Oracle::Once`].
+//! believed the other do not come together, by design; and what a device showed waits for good where it
+//! builds on what was lost with the device's disk. Such histories are held against everything but
+//! [`Oracle::Progress`] and the logs of [`Oracle::Once`].
 //!
 //! # Bounds
 //!

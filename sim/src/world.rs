@@ -47,12 +47,15 @@ pub(crate) struct Member {
     /// A backup, with the promises and positions of its moment.
     pub(crate) backup: Option<Backup>,
     /// Own blocks that were being written when the power went: their messages, block by block.
-    pub(crate) pending: Option<(FeedKey, u64, Vec<Vec<(ItemId, u32)>>)>,
+    pub(crate) pending: Option<Pending>,
     /// Of its unsynced writes, how many will have reached the disk when a planned power cut comes.
     pub(crate) kept_when_cut: u64,
     /// Whether the device was let in, or its request was at least countersigned.
     pub(crate) asked: bool,
 }
+
+/// Blocks that are being written: the feed, the first position, and the messages of each block.
+pub(crate) type Pending = (FeedKey, u64, Vec<Vec<(ItemId, u32)>>);
 
 #[derive(Clone)]
 pub(crate) struct Backup {
@@ -72,11 +75,15 @@ pub(crate) struct World<'a> {
     pub(crate) network: Network,
     pub(crate) hostile: Option<RawFeed>,
     pub(crate) puppet: Option<RawFeed>,
+    /// The feed that holds the admission of the hostile author.
+    pub(crate) founder_feed: Option<FeedKey>,
     pub(crate) forked: Option<RawFeed>,
     /// Feeds of whoever does not keep the rules, strangers included.
     pub(crate) hostile_feeds: BTreeSet<FeedKey>,
     /// Feeds of devices whose disk was set back.
     pub(crate) set_back: BTreeSet<FeedKey>,
+    /// Whether a block that others have seen is gone with a disk.
+    pub(crate) torn: bool,
     pub(crate) archive: Archive,
     pub(crate) records: Records,
     pub(crate) items: Vec<Made>,
@@ -105,9 +112,11 @@ impl<'a> World<'a> {
             network: Network::default(),
             hostile: None,
             puppet: None,
+            founder_feed: None,
             forked: None,
             hostile_feeds: BTreeSet::new(),
             set_back: BTreeSet::new(),
+            torn: false,
             archive: Archive::default(),
             records: Records::default(),
             items: Vec::new(),

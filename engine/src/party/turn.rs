@@ -17,6 +17,8 @@ pub(crate) struct Turn {
     pub(crate) batch: Batch,
     pub(crate) effects: Vec<Effect>,
     pub(crate) durable: bool,
+    /// Stored blocks that were processed: their feeds move on, even where they changed nothing else.
+    pub(crate) processed: usize,
     /// Answers for whoever waits for the commit.
     pub(crate) answers: Vec<Answer>,
     /// Own feeds that were written to: their messages are applied already.
@@ -43,7 +45,10 @@ pub(crate) struct Told {
 
 impl Turn {
     pub(crate) fn is_empty(&self) -> bool {
-        self.batch.is_empty() && self.effects.is_empty() && self.answers.is_empty()
+        self.batch.is_empty()
+            && self.effects.is_empty()
+            && self.answers.is_empty()
+            && self.processed == 0
     }
 
     pub(crate) fn durability(&self) -> Durability {

@@ -33,6 +33,8 @@ pub(crate) struct Records {
     feeds: BTreeMap<FeedKey, Vec<Record>>,
     /// Where a feed is said to belong to a key.
     owners: BTreeMap<FeedKey, Vec<(Place, PublicKey)>>,
+    /// Where each item was created.
+    made: BTreeMap<ItemId, Place>,
     /// Where a key is said to be a member.
     members: BTreeMap<PublicKey, Vec<Place>>,
 }
@@ -74,6 +76,10 @@ impl Records {
     ) {
         let lamport = self.lamport(&feed, &past);
         let place = (feed, self.length(&feed));
+        let own = ItemId::of(&place.0, place.1);
+        if messages.iter().any(|(item, _)| *item == own) {
+            self.made.insert(own, place);
+        }
         self.feeds.entry(feed).or_default().push(Record { lamport, past, messages });
         let block = Block::decode(bytes::Bytes::copy_from_slice(block));
         if let Ok(Block { body: Body::Credential(bytes), .. }) = block
@@ -129,6 +135,12 @@ impl Records {
             let detail = format!("{at} has no message {label} for {}", names.item(item));
             return Err(Violation::new(Oracle::Causality, detail));
         }
+        let seen = |place: &Place| is_seen(place, (feed, *seq), record);
+        if !self.made.get(item).is_some_and(seen) {
+            let item = names.item(item);
+            let detail = format!("{at} counts for {item}, which its author had not seen");
+            return Err(Violation::new(Oracle::Causality, detail));
+        }
         if !self.is_admitted(feed, *seq, record) {
             let detail = format!("{at} counts, and nothing in its past admits its author");
             return Err(Violation::new(Oracle::Admission, detail));
@@ -137,18 +149,20 @@ impl Records {
     }
 
     fn is_admitted(&self, feed: &FeedKey, seq: u64, record: &Record) -> bool {
-        let seen = |(other, at): &Place| {
-            if other == feed {
-                *at <= seq
-            } else {
-                record.past.get(other).is_some_and(|len| at < len)
-            }
-        };
+        let seen = |place: &Place| is_seen(place, (feed, seq), record);
         self.owners.get(feed).is_some_and(|owners| {
             owners.iter().any(|(place, owner)| {
                 seen(place) && self.members.get(owner).is_some_and(|places| places.iter().any(seen))
             })
         })
+    }
+}
+
+/// Whether `place` is in the past of the block at `at`, or that block itself.
+fn is_seen(place: &Place, at: (&FeedKey, u64), record: &Record) -> bool {
+    match place.0 == *at.0 {
+        true => place.1 <= at.1,
+        false => record.past.get(&place.0).is_some_and(|length| place.1 < *length),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::world::World;
 impl World<'_> {
     /// The founder lets in somebody it should not have trusted.
     pub(crate) fn admit_hostile(&mut self) -> Result<(), Violation> {
+        self.founder_feed = self.members[0].device.own_feed();
         let mut random = Random::new(derived(self.seed, 4));
         let raw = RawFeed::new(&mut random);
         let puppet = RawFeed::new(&mut random);
@@ -40,7 +41,11 @@ impl World<'_> {
                 let after = raw.key();
                 self.misdeed(&mut puppet, "P", Some(after), &mut random)
             }
-            _ => self.misdeed(&mut raw, "M", None, &mut random),
+            // Who never hears of its own admission has no say.
+            _ => {
+                let after = self.founder_feed.filter(|_| !random.one_in(6));
+                self.misdeed(&mut raw, "M", after, &mut random)
+            }
         };
         (self.hostile, self.puppet) = (Some(raw), Some(puppet));
         done

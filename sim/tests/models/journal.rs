@@ -1,7 +1,7 @@
 //! A journal: lines in an order that is the same everywhere. As parameters, the bugs that people write
 //! into such a model.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use systole::{CorruptCheckpoint, FeedKey, Message, Model, Order, Origin, Outcome};
@@ -71,7 +71,7 @@ impl<const BUG: u8> Journal<BUG> {
         if BUG != TIES_BY_HASH {
             return self.lines.iter().map(|(place, line)| (*place, line.clone())).collect();
         }
-        let lines: HashMap<Place, Bytes> =
+        let lines: std::collections::HashMap<Place, Bytes> =
             self.lines.iter().map(|(place, line)| (*place, line.clone())).collect();
         let mut lines: Vec<_> = lines.into_iter().collect();
         // Stable: lines of one number stay as the map gave them.

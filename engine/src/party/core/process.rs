@@ -24,6 +24,7 @@ impl PartyCore {
             let processed = self.process_feed(feed, blocks_max - blocks, turn);
             blocks += self.failing(processed)?;
         }
+        turn.processed += blocks;
         Ok(blocks)
     }
 
