@@ -156,7 +156,7 @@ pub(super) async fn view(world: Arc<World>, mut random: Random) -> Result<(), Fa
             let at = random.below(story.items.len() as u64) as usize;
             let look = async {
                 let home = world.devices.party(HOME, story.key).await?;
-                let _ = world.latencies.time(Kind::View, story.look(&home, at)).await?;
+                world.latencies.time(Kind::View, story.look(&home, at)).await?;
                 Ok(())
             };
             world.tolerate(&story, look.await)?;
@@ -199,7 +199,7 @@ async fn watch_item<M: Model>(
         match tokio::time::timeout(UPDATE_WAIT, updates.next()).await {
             Ok(Some(Update::Changed { version, .. })) => {
                 // The messages of one transaction come at one version.
-                check(version >= last, || format!("update {version} follows {last}"))?;
+                check(version > last, || format!("update {version} follows {last}"))?;
                 last = version;
             }
             Ok(Some(_)) => {}

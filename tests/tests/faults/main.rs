@@ -176,7 +176,7 @@ async fn day(caller: &mut Caller, memory: &Arc<Memory>, peer: &mut Peer, choice:
             _ => workload::second_day(caller, &engine, peer).await,
         };
         caller.check_refusals(before, &engine, party.as_ref()).await;
-        if choice % 3 == 0 && caller.attempt("close", engine.close()).await.is_some() {
+        if choice.is_multiple_of(3) && caller.attempt("close", engine.close()).await.is_some() {
             caller.all_durable();
         }
     }
@@ -255,7 +255,11 @@ fn quiet() {
     ONCE.call_once(|| {
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if info.payload_as_str().is_none_or(|said| !said.starts_with("injected")) {
+            if info
+                .payload()
+                .downcast_ref::<&str>()
+                .is_none_or(|said| !said.starts_with("injected"))
+            {
                 usual(info);
             }
         }));
