@@ -80,9 +80,7 @@ impl World<'_> {
             self.records.lose(&feed, held);
         }
         // A block may have been shown that had seen one which was not.
-        let exists = |(feed, length): (&FeedKey, &u64)| {
-            (0..self.members.len()).any(|at| self.holds(at, feed) >= *length)
-        };
+        let exists = |(feed, length): (&FeedKey, &u64)| self.records.length(feed) >= *length;
         let blocks = self.records.iter().filter(|(feed, _)| self.is_honest(feed));
         self.torn |=
             blocks.flat_map(|(_, blocks)| blocks).any(|block| !block.past.iter().all(exists));

@@ -468,7 +468,7 @@ impl OwnPast {
 }
 
 fn own_past(reaches: &crate::oracle::position::Reaches) -> OwnPast {
-    let feeds = reaches.iter().filter(|(_, at)| at.processed > 0);
+    let feeds = reaches.iter().filter(|(_, at)| at.processed > 0 && at.admitted);
     let admitted = reaches.iter().filter(|(_, at)| at.admitted).map(|(feed, _)| *feed);
     OwnPast {
         feeds: feeds.map(|(feed, at)| (*feed, at.processed)).collect(),

@@ -34,15 +34,33 @@ pub(crate) struct Plan {
 
 impl PartyState {
     /// Plans own blocks of `feed` that have seen everything processed so far.
+    ///
+    /// Everybody must hold what a block links to before the block counts. So feeds that are not admitted
+    /// are linked only by an author who has no right to speak without the credentials in them: or else
+    /// strangers could have honest feeds wait for blocks that they keep to themselves.
     pub(crate) fn plan(&mut self, host: &mut dyn Host, feed: FeedNo) -> Result<Plan, Error> {
+        let plan = self.plan_with(host, feed, false)?;
+        if self.may_speak(&plan) || !self.membership.is_admitted(&plan.key) {
+            return Ok(plan);
+        }
+        self.plan_with(host, feed, true)
+    }
+
+    fn plan_with(
+        &mut self,
+        host: &mut dyn Host,
+        feed: FeedNo,
+        strangers: bool,
+    ) -> Result<Plan, Error> {
         let state = &self.feeds[&feed];
         let (key, seq) = (state.key, state.processed);
         assert_eq!(seq, state.length, "own blocks are processed when they are written");
         let own = self.own_causal(host, feed, seq)?;
-        let tips = self
-            .feeds
-            .iter()
-            .filter(|(no, other)| **no != feed && other.processed > own.past.length(**no));
+        let tips = self.feeds.iter().filter(|(no, other)| {
+            **no != feed
+                && other.processed > own.past.length(**no)
+                && (strangers || self.membership.is_admitted(&other.key))
+        });
         let tips: Vec<Tip> = tips
             .map(|(no, other)| Tip { feed: *no, length: other.processed, lamport: other.lamport })
             .collect();
@@ -64,7 +82,7 @@ impl PartyState {
         }
         plan.past = Arc::new(past);
         // More concurrent tips than one block may link to are linked by empty blocks before it.
-        let before = (plan.links.len() - 1) as u64 / limits::LINKS_MAX as u64;
+        let before = (plan.links.len().max(1) - 1) as u64 / limits::LINKS_MAX as u64;
         plan.seq += before;
         plan.lamport += before;
         Ok(plan)

@@ -10,7 +10,8 @@ use systole_proto::{Block, Body, Genesis, ItemId, ItemRef, Stamp, limits};
 use systole_store::{FeedNo, ItemKey, ItemRecord, LogEntry};
 
 use super::admit::{Admitted, AdmittedKind, Verdict};
-use super::causal::Causal;
+use super::causal::{Causal, Past};
+use super::compose::Plan;
 use super::effect::{Effect, LABEL_METADATA, LABEL_MODEL, Quarantined};
 use super::state::{Feed, Host, PartyState};
 use crate::{Error, Event};
@@ -108,7 +109,7 @@ impl PartyState {
         block: &Block,
         effects: &mut Vec<Effect>,
     ) -> Checked<()> {
-        if !self.may_write(feed, seq, causal) {
+        if !self.may_write(feed, seq, &causal.past) {
             let reason = "its feed was not admitted in the block's causal past";
             return Ok(Err(Quarantined::new("not admitted", reason)));
         }
@@ -207,7 +208,13 @@ impl PartyState {
         }
     }
 
-    fn may_write(&mut self, feed: FeedNo, seq: u64, causal: &Causal) -> bool {
+    /// Whether what an own feed plans to write would count.
+    pub(super) fn may_speak(&mut self, plan: &Plan) -> bool {
+        let past = plan.past.clone();
+        self.may_write(plan.feed, plan.seq, &past)
+    }
+
+    fn may_write(&mut self, feed: FeedNo, seq: u64, past: &Past) -> bool {
         let Feed { key, speaks, .. } = self.feeds[&feed];
         let speaks = speaks
             || self.membership.may_write(&key, |admission| {
@@ -215,7 +222,7 @@ impl PartyState {
                     return admission.seq <= seq;
                 }
                 self.number_of(&admission.feed)
-                    .is_some_and(|number| causal.past.length(number) > admission.seq)
+                    .is_some_and(|number| past.length(number) > admission.seq)
             });
         self.feeds.get_mut(&feed).expect("looked up above").speaks = speaks;
         speaks

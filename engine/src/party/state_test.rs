@@ -419,3 +419,60 @@ fn undecodable_bytes_are_quarantined_and_the_feed_goes_on() {
     assert_eq!(replica.quarantined, vec![(feed, 1, "undecodable")]);
     assert_eq!(replica.state.feeds().next().unwrap().1.processed, 3);
 }
+
+/// A feed that nobody admitted, with one credential in it.
+fn stranger(world: &World, credential: Bytes) -> (FeedKey, Vec<Bytes>) {
+    let key = FeedKey(Ed25519Signer::from_seed(&[50; 32]).public_key());
+    let blocks = Replica::new(world.party).write(key, vec![LocalBody::Credential(credential)]);
+    (key, blocks)
+}
+
+fn mutation_of(writer: &Replica) -> LocalBody {
+    let item = *writer.host.items.keys().next().unwrap();
+    LocalBody::Mutation { item, label: 0, payload: Bytes::from_static(b"x") }
+}
+
+#[test]
+fn an_author_does_not_wait_for_strangers_and_makes_nobody_wait_for_them() {
+    let mut world = World::new(1);
+    world.write(0, 0);
+    let signer = |n: u8| Ed25519Signer::from_seed(&[n; 32]);
+    let request = AdmissionRequest::new(world.party, &signer(77), &signer(78)).unwrap();
+    let [unheard, _] = request.countersign(&signer(79)).unwrap();
+    let (key, blocks) = stranger(&world, unheard);
+    let writer = &mut world.writers[0];
+    writer.take(key, &blocks);
+    writer.settle();
+    let no = writer.state.number_of(&key).unwrap();
+    assert_eq!(writer.state.feed(no).unwrap().processed, 1, "its credential is parked");
+    let body = mutation_of(writer);
+    let written = writer.write(world.feeds[0], vec![body]);
+    assert!(Block::decode(written[0].clone()).unwrap().links.is_empty());
+}
+
+#[test]
+fn an_author_whose_admission_a_stranger_carries_links_to_it() {
+    let mut world = World::new(1);
+    world.write(0, 0);
+    let signer = |n: u8| Ed25519Signer::from_seed(&[n; 32]);
+    let request = AdmissionRequest::new(world.party, &signer(102), &signer(2)).unwrap();
+    let [member, admission] = request.countersign(&signer(101)).unwrap();
+    let (carrier, carried) = stranger(&world, member);
+    let feed = FeedKey(signer(2).public_key());
+    let mut author = Replica::new(world.party);
+    author.take(world.feeds[0], &world.log[&world.feeds[0]]);
+    author.take(carrier, &carried);
+    author.settle();
+    let mut blocks = author.write(feed, vec![LocalBody::Credential(admission)]);
+    let body = mutation_of(&author);
+    blocks.extend(author.write(feed, vec![body]));
+    let reader = &mut world.writers[0];
+    reader.take(feed, &blocks);
+    reader.settle();
+    let no = reader.state.number_of(&feed).unwrap();
+    assert_eq!(reader.state.feed(no).unwrap().processed, 1, "it waits for the carrier");
+    reader.take(carrier, &carried);
+    reader.settle();
+    assert_eq!(reader.state.feed(no).unwrap().processed, 2);
+    assert!(reader.quarantined.is_empty(), "{:?}", reader.quarantined);
+}
