@@ -165,7 +165,7 @@ async fn ingest_and_view(party: &Party, file: &Path) -> Result<(), Failure> {
             items = party.items(&ItemQuery::default())?.into_iter().map(|item| item.id).collect();
         }
         for _ in 0..VIEWS_PER_RANGE.min(items.len()) {
-            let item = party.item::<Object>(items[random.below(items.len() as u64) as usize])?;
+            let item = party.item::<Object>(items[random.below(items.len())])?;
             let bytes = item.view(|object| object.checkpoint().len()).await?;
             check(bytes > 1, || "an item is empty".to_owned())?;
         }

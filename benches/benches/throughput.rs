@@ -349,7 +349,7 @@ impl Bench {
                 let mut next = party.transaction().author(author).durability(durability);
                 let from = mutations.len().saturating_sub(transaction);
                 for mutation in mutations.drain(from..) {
-                    let item = &items[random.below(items.len() as u64) as usize];
+                    let item = &items[random.below(items.len())];
                     next = next.mutate(item, mutation);
                 }
                 next.commit().await?;

@@ -24,7 +24,8 @@ pub use machine::print_machine;
 pub use memory::{peak_bytes, reset_peak, resident_bytes};
 pub use run::{Failure, Run, check, runtime};
 pub use sample::{Sample, per_second, timed};
+pub use systole_sim::Random;
 pub use workload::{
-    HandedOver, PAYLOAD_BYTES, Random, Shape, Written, feeds_of, founder, hand_over, ingest_all,
-    mutation, ranges, write,
+    HandedOver, PAYLOAD_BYTES, Shape, Written, feeds_of, founder, hand_over, ingest_all, mutation,
+    ranges, write,
 };

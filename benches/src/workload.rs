@@ -15,45 +15,13 @@ use systole::{
     Range,
 };
 
-use crate::Failure;
+use crate::{Failure, Random};
 
 /// Payload of every message, in bytes, about.
 pub const PAYLOAD_BYTES: usize = 128;
 
 /// Fields of every item.
-const FIELDS: u64 = 16;
-
-/// Numbers from a seed: SplitMix64.
-#[derive(Clone, Debug)]
-pub struct Random(u64);
-
-impl Random {
-    /// Numbers that follow from `seed`.
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// The next number.
-    pub fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below `bound`, which is small beside 2^64.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.number() % bound
-    }
-
-    /// Brings `values` into an order of its own.
-    pub fn shuffle<T>(&mut self, values: &mut [T]) {
-        for at in (1..values.len()).rev() {
-            values.swap(at, self.below(at as u64 + 1) as usize);
-        }
-    }
-}
+const FIELDS: usize = 16;
 
 /// How much is written, and by how many to how many.
 #[derive(Clone, Copy, Debug)]

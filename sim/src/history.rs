@@ -4,9 +4,9 @@ use std::panic::{self, AssertUnwindSafe};
 
 use systole::{Error, ItemId, ItemInfo, PartyKey, Range};
 use systole_models::Model;
+use systole_models::testing::panics;
 
 use crate::oracle::{Oracle, Violation};
-use crate::panics;
 use crate::plan::Plan;
 use crate::report::Counts;
 use crate::world::{Setting, World};

@@ -175,7 +175,6 @@ mod heal;
 mod history;
 mod network;
 mod oracle;
-mod panics;
 mod plan;
 mod random;
 mod report;

@@ -195,16 +195,22 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Opens a device on what its disk holds.
-    pub(crate) fn reopen(&mut self, at: usize) -> Result<(), Violation> {
+    /// The models that are known to a device with these settings.
+    fn registry(&self, models: u32) -> Result<ModelRegistry, Violation> {
         let mut registry = ModelRegistry::new();
-        let member = &mut self.members[at];
         for (bit, workload) in self.setting.workloads.iter().enumerate() {
-            if member.device.settings.models >> bit & 1 == 1 {
+            if models >> bit & 1 == 1 {
                 let registered = workload.register(&mut registry);
                 registered.map_err(|error| Violation::new(Oracle::Soundness, error.to_string()))?;
             }
         }
+        Ok(registry)
+    }
+
+    /// Opens a device on what its disk holds.
+    pub(crate) fn reopen(&mut self, at: usize) -> Result<(), Violation> {
+        let registry = self.registry(self.members[at].device.settings.models)?;
+        let member = &mut self.members[at];
         let opened = member.device.open(registry, self.setting.flaws, self.now);
         if member.device.disk.is_dark() {
             return self.recover(at, 0);
@@ -231,14 +237,8 @@ impl<'a> World<'a> {
         self.counts.crashes += 1;
         self.story.tell(format!("{name} loses power, and {lost} of {unsynced} unsynced writes"));
         self.hear(at, seen)?;
-        let mut registry = ModelRegistry::new();
+        let registry = self.registry(self.members[at].device.settings.models)?;
         let member = &mut self.members[at];
-        for (bit, workload) in self.setting.workloads.iter().enumerate() {
-            if member.device.settings.models >> bit & 1 == 1 {
-                let registered = workload.register(&mut registry);
-                registered.map_err(|error| Violation::new(Oracle::Soundness, error.to_string()))?;
-            }
-        }
         let opened = member.device.open(registry, self.setting.flaws, self.now);
         opened.map_err(|error| self.failure(at, "does not open after a crash", &error))?;
         let status = self.members[at].device.status();

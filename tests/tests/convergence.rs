@@ -103,7 +103,7 @@ async fn operation(party: &Party, start: Transaction, random: &mut Random) -> Tr
     let infos = party.items(&ItemQuery { with_deleted: true, ..ItemQuery::default() }).unwrap();
     let pick = |random: &mut Random, model: &str| -> Option<ItemId> {
         let fit: Vec<_> = infos.iter().filter(|info| info.model == model).collect();
-        (!fit.is_empty()).then(|| random.pick(&fit).id)
+        random.pick(&fit).map(|item| item.id)
     };
     let object = pick(random, Object::TYPE).map(|id| party.item::<Object>(id).unwrap());
     let text = pick(random, Text::TYPE).map(|id| party.item::<Text>(id).unwrap());
@@ -138,10 +138,13 @@ async fn operation(party: &Party, start: Transaction, random: &mut Random) -> Tr
 }
 
 fn fields(random: &mut Random) -> ObjectMutation {
-    let field = *random.pick(&FIELDS);
+    let field = FIELDS[random.below(FIELDS.len())];
     match random.below(4) {
         0 => ObjectMutation::delete(field),
-        1 => ObjectMutation::set([field, *random.pick(&FIELDS)], random.below(100) as i64),
+        1 => ObjectMutation::set(
+            [field, FIELDS[random.below(FIELDS.len())]],
+            random.below(100) as i64,
+        ),
         _ => ObjectMutation::set(field, random.below(100) as i64),
     }
 }

@@ -71,13 +71,13 @@ impl Hand {
         messages_max: u64,
         latencies: &Latencies,
     ) -> Result<u64, Failure> {
-        let messages = 1 + self.random.below(messages_max.clamp(1, 16));
+        let messages = 1 + self.random.below(messages_max.clamp(1, 16) as usize) as u64;
         let synced = self.random.below(4) == 0;
         let durability = if synced { Durability::Synced } else { Durability::Buffered };
         let mut transaction = party.transaction().durability(durability);
         let mut entered = Vec::new();
         while (transaction.len() as u64) < messages {
-            let at = self.random.below(self.notes.len() as u64) as usize;
+            let at = self.random.below(self.notes.len());
             let id = story.items[at].0;
             let random = &mut self.random;
             transaction = match &mut self.notes[at] {
@@ -200,7 +200,7 @@ fn mutate_object(
     fields: &mut [u32; FIELDS],
     random: &mut Random,
 ) -> ObjectMutation {
-    let field = random.below(FIELDS as u64) as usize;
+    let field = random.below(FIELDS);
     fields[field] += 1;
     let mutation =
         ObjectMutation::set(format!("{hand}-{field}"), value(hand, at, field, fields[field]));
@@ -214,11 +214,11 @@ fn mutate_object(
 fn mutate_text(text: &mut String, random: &mut Random) -> TextMutation {
     // Letters of one byte: places in the text and in the string are the same.
     if text.len() >= TEXT_CHARS_MAX {
-        let at = random.below((text.len() - TEXT_CHARS_CUT) as u64) as usize;
+        let at = random.below(text.len() - TEXT_CHARS_CUT);
         text.replace_range(at..at + TEXT_CHARS_CUT, "");
         return TextMutation::delete(at, TEXT_CHARS_CUT);
     }
-    let at = random.below(text.len() as u64 + 1) as usize;
+    let at = random.below(text.len() + 1);
     let length = 1 + random.below(12);
     let word: String = (0..length).map(|_| char::from(b'a' + random.below(26) as u8)).collect();
     text.insert_str(at, &word);

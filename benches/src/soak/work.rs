@@ -119,7 +119,7 @@ pub(super) async fn keep(world: &World, story: &Story, random: &mut Random) -> R
     let [home, away] = &parties;
     carry(home, away, latencies).await?;
     carry(away, home, latencies).await?;
-    let (id, shape) = story.items[random.below(story.items.len() as u64) as usize];
+    let (id, shape) = story.items[random.below(story.items.len())];
     if shape == Shape::Object {
         let item = home.item::<Object>(id)?;
         item.delete().await?;
@@ -153,7 +153,7 @@ async fn ask(home: &Party, story: &Story) -> Result<(), Failure> {
 pub(super) async fn view(world: Arc<World>, mut random: Random) -> Result<(), Failure> {
     while !world.is_over() {
         if let Some(story) = world.any(&mut random) {
-            let at = random.below(story.items.len() as u64) as usize;
+            let at = random.below(story.items.len());
             let look = async {
                 let home = world.devices.party(HOME, story.key).await?;
                 world.latencies.time(Kind::View, story.look(&home, at)).await?;
@@ -170,7 +170,7 @@ pub(super) async fn view(world: Arc<World>, mut random: Random) -> Result<(), Fa
 pub(super) async fn watch(world: Arc<World>, mut random: Random) -> Result<(), Failure> {
     while !world.is_over() {
         if let Some(story) = world.any(&mut random) {
-            let at = random.below(story.items.len() as u64) as usize;
+            let at = random.below(story.items.len());
             let watch = async {
                 let home = world.devices.party(HOME, story.key).await?;
                 match story.items[at].1 {

@@ -67,8 +67,7 @@ impl World {
     /// One of the parties that are alive.
     pub(super) fn any(&self, random: &mut Random) -> Option<Arc<Story>> {
         let live = self.live();
-        let at = random.below(live.len().max(1) as u64);
-        live.get(at as usize).cloned()
+        live.get(random.below(live.len())).cloned()
     }
 
     /// Gives others the processor.

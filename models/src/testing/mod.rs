@@ -34,7 +34,8 @@
 
 mod history;
 mod laws;
-mod panics;
+#[doc(hidden)]
+pub mod panics;
 mod plan;
 mod random;
 mod report;

@@ -1,5 +1,5 @@
-//! Panics of the model under check are caught in silence: a check may meet thousands of them while it looks for the
-//! smallest history. Panics of other threads are shown as ever.
+//! Panics of what is under check are caught in silence: a check may meet thousands of them while it looks for the
+//! smallest history. Panics of other threads are shown as ever. For harnesses; not a part of the API.
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
@@ -13,7 +13,7 @@ thread_local! {
 static HOOK: Once = Once::new();
 
 /// What `work` gives, or the message of its panic.
-pub(super) fn caught<R>(work: impl FnOnce() -> R) -> Result<R, String> {
+pub fn caught<R>(work: impl FnOnce() -> R) -> Result<R, String> {
     HOOK.call_once(|| {
         let shown = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
