@@ -58,6 +58,7 @@ pub(crate) fn live() {
         }
     };
     let ledger = Ledger::open(&path.join("ledger"));
+    tell_of_panics(Ledger::open(&path.join("ledger")));
     let store = path.join("store");
     runtime.enable_all().build().unwrap().block_on(async {
         match world {
@@ -65,6 +66,15 @@ pub(crate) fn live() {
             Some(world) => Worker::new(store, ledger, world, round, random).await.work().await,
         }
     });
+}
+
+/// A child that fails just before it is killed fails all the same.
+fn tell_of_panics(ledger: Ledger) {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        ledger.line("x");
+        usual(info);
+    }));
 }
 
 /// Begins stores until it is killed, which happens to one of them.

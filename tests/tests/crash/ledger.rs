@@ -10,6 +10,7 @@
 //! p 17                 wants the preference to be 17
 //! q 17                 was told that it is
 //! m close              is about to close the engine
+//! x                    has failed
 //! ```
 //!
 //! Invariant: each line is one write to a file outside of the store, made before what it announces and
@@ -121,6 +122,7 @@ impl Said {
                 words[1].clone_into(&mut self.window);
                 self.founded += usize::from(words[1] == "founded");
             }
+            "x" => panic!("the child failed before it was killed; see what it says above"),
             other => panic!("the child says {other:?}"),
         }
     }

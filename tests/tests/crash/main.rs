@@ -1,5 +1,19 @@
 //! A process that is killed at any moment, again and again, on the same directory.
 //!
+//! Invariants that are checked after every kill:
+//! - whatever was acknowledged is there, where its author was told, byte for byte, buffered or synced;
+//! - what was in flight is there whole or not at all, and nothing else is there;
+//! - the device's feed only grows: blocks that were there after one kill are there after the next;
+//! - every item is what a fresh replica makes of the same blocks, and every record of the store is sound.
+//!
+//! Planted, and what caught it:
+//!
+//! | bug | caught by |
+//! | --- | --- |
+//! | a commit is acknowledged before it is written | a block that is held is missing, in the child already |
+//! | buffered commits stay in the process until a sync | round 2: an acknowledged write is lost |
+//! | positions in a batch of their own, written first | not by kills, the moment is too short; by logs that are cut (`files`) |
+//!
 //! `SYSTOLE_CRASH_ROUNDS` sets the number of kills, `SYSTOLE_CRASH_SEED` where the seeds begin: each
 //! directory has one of its own, from which everything follows but the moment at which the kill arrives.
 #![allow(clippy::unwrap_used)]
