@@ -12,7 +12,9 @@
 //! | --- | --- |
 //! | a commit is acknowledged before it is written | a block that is held is missing, in the child already |
 //! | buffered commits stay in the process until a sync | round 2: an acknowledged write is lost |
-//! | positions in a batch of their own, written first | not by kills, the moment is too short; by logs that are cut (`files`) |
+//! | positions in a batch of their own, written first | a block that is held cannot be read, in one of two runs: the moment is short |
+//!
+//! Whether the last one is caught is chance; logs that are cut (`files`) have no such gaps.
 //!
 //! `SYSTOLE_CRASH_ROUNDS` sets the number of kills, `SYSTOLE_CRASH_SEED` where the seeds begin: each
 //! directory has one of its own, from which everything follows but the moment at which the kill arrives.
