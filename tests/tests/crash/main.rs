@@ -21,6 +21,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod child;
+mod founding;
 mod ledger;
 mod life;
 mod world;
