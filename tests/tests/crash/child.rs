@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use systole::{
     CheckpointPolicy, Durability, Engine, EngineBuilder, Ingested, Item, ItemInfo, ItemQuery,
-    Model, NewItem, Object, ObjectMutation, Party, Text, TextMutation, Transaction,
+    Model, NewItem, Object, ObjectMutation, Party, Text, Transaction,
 };
 use systole_tests::{Journal, Random, RawFeed, child, oracle};
 
 use crate::ledger::Ledger;
+use crate::words::Words;
 use crate::world::World;
 
 /// Items that a store holds at most, beside the second device's.
@@ -387,29 +388,5 @@ impl Worker {
     fn number(&mut self) -> u64 {
         self.next += 1;
         self.next
-    }
-}
-
-/// A model that takes words.
-trait Words: Model {
-    /// The mutation that adds a word.
-    fn word(word: &str) -> Self::Mutation;
-}
-
-impl Words for Text {
-    fn word(word: &str) -> TextMutation {
-        TextMutation::insert(0, word)
-    }
-}
-
-impl Words for Object {
-    fn word(word: &str) -> ObjectMutation {
-        ObjectMutation::set(word, 1i64)
-    }
-}
-
-impl Words for Journal {
-    fn word(word: &str) -> String {
-        word.to_owned()
     }
 }

@@ -24,6 +24,7 @@ mod child;
 mod founding;
 mod ledger;
 mod life;
+mod words;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
