@@ -14,6 +14,9 @@ use systole_store::{Backend, Batch, Error, Family, Operation, Rocks, Usage, Visi
 /// All keys and values of a store, family by family.
 pub(crate) type Content = Vec<(Family, Vec<u8>, Vec<u8>)>;
 
+/// A key in its family.
+type Key = (Family, Vec<u8>);
+
 /// What the store held when the log was this long.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
@@ -24,7 +27,7 @@ pub(crate) struct Step {
 pub(crate) struct Recorder {
     disk: Rocks,
     database: PathBuf,
-    held: Mutex<BTreeMap<(Family, Vec<u8>), Vec<u8>>>,
+    held: Mutex<BTreeMap<Key, Vec<u8>>>,
     steps: Mutex<Vec<Step>>,
 }
 
