@@ -4,6 +4,7 @@
 //! Every scenario goes through the public API of `systole`. Whatever is random follows from a seed;
 //! nothing sleeps, waiting has a deadline.
 
+pub mod child;
 pub mod exchange;
 pub mod group;
 pub mod journal;

@@ -2,7 +2,7 @@
 //! honest or not.
 
 use bytes::Bytes;
-use systole::{Ed25519Signer, FeedKey, PartyKey, PublicKey, Range, Signer};
+use systole::{AdmissionRequest, Ed25519Signer, FeedKey, PartyKey, PublicKey, Range, Signer};
 use systole_proto::merkle::leaf_hash;
 use systole_proto::{
     Block, Body, Claim, Credential, Genesis, Hash, Head, ItemRef, Link, Mutation, Peaks, SignedHead,
@@ -51,6 +51,11 @@ impl RawFeed {
     /// The device's name as a member.
     pub fn device_key(&self) -> PublicKey {
         PublicKey(self.device.public_key())
+    }
+
+    /// The device's wish to be let into a party that an engine founded.
+    pub fn admission_request(&self, party: PartyKey) -> AdmissionRequest {
+        AdmissionRequest::new(party, &self.device, &self.signer).expect("keys in memory sign")
     }
 
     /// Blocks so far.
