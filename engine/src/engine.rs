@@ -17,8 +17,7 @@ use systole_store::{Backend, Batch, Deleted, Durability, PartyRecord, Store, Usa
 use crate::device::Device;
 use crate::feed::Writer;
 use crate::item::loads::Loads;
-use crate::party::processor::{Args, Running};
-use crate::party::request::genesis_credentials;
+use crate::party::processor::{Args, Beginning, Running};
 use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::telemetry::Telemetry;
@@ -132,21 +131,13 @@ impl Engine {
     pub async fn create_party(&self) -> Result<Party, Error> {
         let founder = generate()?;
         let key = PartyKey(founder.public_key());
-        let party = self.add_party(key).await?;
-        let shared = party.shared()?;
-        let feed = party.own_feed_signer(&shared)?;
-        let credential =
-            genesis_credentials(&founder, &*shared.device.signer, &*feed).map_err(|error| {
-                Error::caused(ErrorKind::Unavailable, "the genesis cannot be signed", error)
-            })?;
-        party.write_credentials(vec![credential]).await?;
-        Ok(party)
+        self.add_party(key, Some(founder)).await
     }
 
     /// Takes part in a party that another device founded. Until a member admits this device (see
     /// [`Party::admission_request`]) the party can be read but not written to.
     pub async fn join(&self, key: PartyKey) -> Result<Party, Error> {
-        self.add_party(key).await
+        self.add_party(key, None).await
     }
 
     /// A party of this engine, activated if it is not active.
@@ -310,14 +301,21 @@ impl Engine {
         Ok(open.as_ref().ok_or_else(|| Error::closed("the engine"))?.shared.clone())
     }
 
-    async fn add_party(&self, key: PartyKey) -> Result<Party, Error> {
+    /// Takes part in a party, or founds it with its own key, in one commit.
+    async fn add_party(
+        &self,
+        key: PartyKey,
+        founder: Option<Ed25519Signer>,
+    ) -> Result<Party, Error> {
         let mut open = self.inner.open.lock().await;
         let open = open.as_mut().ok_or_else(|| Error::closed("the engine"))?;
         let shared = &open.shared;
         let mut batch = Batch::new();
         let record = shared.device.join(&mut batch, key)?;
-        shared.writer.commit(batch, Durability::Synced).await?;
-        let running = run(shared, record).await?;
+        let telemetry = Arc::new(Telemetry::new(shared.device.live.clone()));
+        let beginning = Some(Beginning { batch, founder });
+        let args = Args { shared: shared.clone(), telemetry, record, beginning };
+        let running = Running::start(args).await?;
         let party = Party::new(key, running.handle(), shared);
         open.parties.insert(key, running);
         Ok(party)
@@ -373,7 +371,7 @@ fn generate() -> Result<Ed25519Signer, Error> {
 /// Starts the actor of a party.
 async fn run(shared: &Arc<Shared>, record: PartyRecord) -> Result<Running, Error> {
     let telemetry = Arc::new(Telemetry::new(shared.device.live.clone()));
-    Running::start(Args { shared: shared.clone(), telemetry, record }).await
+    Running::start(Args { shared: shared.clone(), telemetry, record, beginning: None }).await
 }
 
 impl std::fmt::Debug for Engine {

@@ -147,8 +147,8 @@ impl RawFeed {
             .filter(|item| item.feed == self.key() || item.seq < sight.archive.length(&item.feed))
             .copied()
             .collect();
-        let target = random.pick(&shown).copied();
-        let other = random.pick(&shown).copied();
+        let target = random.any(&shown).copied();
+        let other = random.any(&shown).copied();
         let what = match random.below(20) {
             0 => {
                 let bytes = (0..1 + random.below(40)).map(|_| random.number() as u8);
@@ -366,7 +366,7 @@ fn mutation(item: ItemRef, label: u32, random: &mut Random) -> Body {
 /// The payload of somebody's mutation.
 fn copied_payload(random: &mut Random, sight: &Sight<'_>) -> Option<Bytes> {
     let feeds: Vec<_> = sight.archive.feeds().collect();
-    let (feed, length) = random.pick(&feeds)?;
+    let (feed, length) = random.any(&feeds)?;
     let seq = random.below(*length as usize) as u64;
     match Block::decode(sight.archive.block(feed, seq)?.clone()).ok()?.body {
         Body::Mutation(mutation) => Some(mutation.payload),

@@ -103,7 +103,7 @@ async fn operation(party: &Party, start: Transaction, random: &mut Random) -> Tr
     let infos = party.items(&ItemQuery { with_deleted: true, ..ItemQuery::default() }).unwrap();
     let pick = |random: &mut Random, model: &str| -> Option<ItemId> {
         let fit: Vec<_> = infos.iter().filter(|info| info.model == model).collect();
-        random.pick(&fit).map(|item| item.id)
+        random.any(&fit).map(|item| item.id)
     };
     let object = pick(random, Object::TYPE).map(|id| party.item::<Object>(id).unwrap());
     let text = pick(random, Text::TYPE).map(|id| party.item::<Text>(id).unwrap());

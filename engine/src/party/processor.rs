@@ -19,7 +19,8 @@ use kameo::actor::{ActorRef, PreparedActor, WeakActorRef};
 use kameo::error::{ActorStopReason, HookError};
 use kameo::mailbox::{self, MailboxReceiver, Signal};
 use kameo::message::{Context, Message};
-use systole_store::PartyRecord;
+use systole_proto::Ed25519Signer;
+use systole_store::{Batch, PartyRecord};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::{Instrument as _, Span};
@@ -46,6 +47,15 @@ pub(crate) struct Args {
     pub(crate) shared: Arc<Shared>,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) record: PartyRecord,
+    /// What is to be written first, for a party that this device has only come to know.
+    pub(crate) beginning: Option<Beginning>,
+}
+
+/// The first commit of a party on this device: its record, its first feed, and the genesis if this
+/// device founds it. Half of it would be a party that nobody can found.
+pub(crate) struct Beginning {
+    pub(crate) batch: Batch,
+    pub(crate) founder: Option<Ed25519Signer>,
 }
 
 /// The actor of one active party.
@@ -66,7 +76,7 @@ impl Actor for PartyProcessor {
     type Error = Error;
 
     async fn on_start(args: Args, _: ActorRef<Self>) -> Result<Self, Error> {
-        let Args { shared, telemetry, record } = args;
+        let Args { shared, telemetry, record, beginning } = args;
         let party = record.key;
         let core = PartyCore::open(shared.device.clone(), record)?;
         let residents = Residents::new(shared.clone(), telemetry.clone());
@@ -74,8 +84,10 @@ impl Actor for PartyProcessor {
         tracing::info!(parent: &span, feeds = core.state.feeds().count(), "party opened");
         let queue = Vec::new();
         let mut party = Self { core, residents, queue, shared, telemetry, commands: 0, span };
-        if party.core.needs_upkeep() {
-            party.keep_up().await?;
+        match beginning {
+            Some(beginning) => party.begin(beginning).await?,
+            None if party.core.needs_upkeep() => party.keep_up().await?,
+            None => {}
         }
         Ok(party)
     }

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use super::command::{Command, Ingest, Operation, Write, Written};
 use super::core::{Ask, Laid, Preparing};
 use super::effect::LocalBody;
-use super::processor::PartyProcessor;
+use super::processor::{Beginning, PartyProcessor};
 use super::turn::{Answer, Turn};
 use crate::Error;
 use crate::shared::Shared;
@@ -117,6 +117,19 @@ impl PartyProcessor {
         let key = self.core.create_feed(signer, &mut turn)?;
         self.commit(turn).await;
         self.core.failure().map_or(Ok(key), Err)
+    }
+
+    /// Writes the first commit of the party on this device.
+    pub(super) async fn begin(&mut self, beginning: Beginning) -> Result<(), Error> {
+        self.core.tell_time(Shared::now_millis());
+        let fresh = Ed25519Signer::generate().map_err(Error::no_randomness)?;
+        let mut turn = Turn { batch: beginning.batch, durable: true, ..Turn::default() };
+        self.core.keep_up(fresh, &mut turn)?;
+        if let Some(founder) = beginning.founder {
+            self.core.found(&founder, &mut turn)?;
+        }
+        self.commit(turn).await;
+        self.core.failure().map_or(Ok(()), Err)
     }
 
     /// Gives this device a feed if it has none that it can write to, and admits it if it may.

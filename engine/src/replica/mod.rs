@@ -26,7 +26,6 @@ use crate::party::command::Operation as Asked;
 use crate::party::core::{Ask, Laid, PartyCore, Preparing};
 use crate::party::effect::{Effect, LocalBody};
 use crate::party::listing;
-use crate::party::request::genesis_credentials;
 use crate::party::turn::Turn;
 use crate::telemetry::Telemetry;
 use crate::{
@@ -89,13 +88,10 @@ impl Replica {
 
     /// Founds the party, whose key is `founder`'s.
     pub fn found(&mut self, founder: &Ed25519Signer, now_millis: u64) -> Result<(), Error> {
-        let feed = self.own_signer()?;
-        let genesis = genesis_credentials(founder, &*self.device.signer, &*feed);
-        let genesis = genesis.map_err(|error| {
-            Error::caused(ErrorKind::Unavailable, "the genesis cannot be signed", error)
-        })?;
-        let operations = vec![Asked::Plain(LocalBody::Credential(genesis))];
-        self.transact(operations, Durability::Synced, now_millis).map(drop)
+        self.core.tell_time(now_millis);
+        let mut turn = Turn::default();
+        self.core.found(founder, &mut turn)?;
+        self.commit(turn)
     }
 
     /// What a member needs to admit this device.

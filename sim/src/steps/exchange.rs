@@ -19,7 +19,7 @@ impl World<'_> {
         let to = (to % self.members.len() as u64) as usize;
         let held = self.members[from].watch.last.iter().filter(|(_, reach)| reach.stored > 0);
         let held: Vec<(FeedKey, u64)> = held.map(|(feed, reach)| (*feed, reach.stored)).collect();
-        let Some((feed, stored)) = random.pick(&held).copied().filter(|_| from != to) else {
+        let Some((feed, stored)) = random.any(&held).copied().filter(|_| from != to) else {
             return Ok(());
         };
         let known = self.members[to].watch.last.get(&feed).map_or(0, |reach| reach.stored);

@@ -61,7 +61,7 @@ impl World<'_> {
         if raw.stuck {
             return Ok(());
         }
-        let workload = random.pick(&self.setting.workloads);
+        let workload = random.any(&self.setting.workloads);
         let model =
             workload.map_or(("nobody.knows", 1), |known| (known.type_name(), known.version()));
         let sight = Sight { archive: &self.archive, items: &self.items, party: self.party, model };

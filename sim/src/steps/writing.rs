@@ -85,7 +85,7 @@ impl World<'_> {
             0 => self.creation(at, items, random),
             1..=2 if items.len() < 3 => self.creation(at, items, random),
             3..=5 if structure => {
-                let (Some(item), parent) = (random.pick(items), random.pick(items)) else {
+                let (Some(item), parent) = (random.any(items), random.any(items)) else {
                     return Ok(None);
                 };
                 let parent = parent.filter(|_| !random.one_in(4)).map(|parent| parent.id);
@@ -95,7 +95,7 @@ impl World<'_> {
                 Some(Planned { operation, item: Some(item.id), labels: Vec::new(), shown })
             }
             6 if structure => {
-                let Some(item) = random.pick(items) else { return Ok(None) };
+                let Some(item) = random.any(items) else { return Ok(None) };
                 let name = self.names.item(&item.id);
                 let (operation, shown) = if item.deleted {
                     (Operation::Restore { item: item.id }, format!("restores {name}"))
@@ -105,7 +105,7 @@ impl World<'_> {
                 Some(Planned { operation, item: Some(item.id), labels: Vec::new(), shown })
             }
             7 if structure => {
-                let Some(item) = random.pick(items) else { return Ok(None) };
+                let Some(item) = random.any(items) else { return Ok(None) };
                 let Some(mutation) = crate::workload::object_users(random, &object()) else {
                     return Ok(None);
                 };
@@ -125,7 +125,7 @@ impl World<'_> {
         let first = if random.one_in(2) { workload.first(random) } else { None };
         let metadata = self.structure && random.one_in(4);
         let metadata = metadata.then(|| crate::workload::object_users(random, &object())).flatten();
-        let parent = random.pick(items).filter(|_| self.structure && !random.one_in(3));
+        let parent = random.any(items).filter(|_| self.structure && !random.one_in(3));
         let model = workload.type_name();
         let mut shown = format!("creates an item of {model}");
         if let Some(parent) = parent {
@@ -151,7 +151,7 @@ impl World<'_> {
         items: &[ItemInfo],
         random: &mut Random,
     ) -> Result<Option<Planned>, Violation> {
-        let Some(item) = random.pick(items) else { return Ok(None) };
+        let Some(item) = random.any(items) else { return Ok(None) };
         let setting = self.setting;
         let member = &mut self.members[at];
         let known = member.device.settings.models;

@@ -21,6 +21,7 @@ mod write;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use systole_proto::{Claim, Clock, Credential, Ed25519Signer, FeedKey, PartyKey, Signer};
 use systole_store::{FeedNo, FeedPosition, PartyRecord};
 
@@ -29,6 +30,7 @@ use super::ahead::ReadAhead;
 use super::command::Operation;
 use super::effect::LocalBody;
 use super::host::StoreHost;
+use super::request::genesis_credentials;
 use super::state::{Host as _, PartyState};
 use super::turn::{Told, Turn};
 use crate::device::Device;
@@ -177,6 +179,17 @@ impl PartyCore {
         Ok(self.state.feed(no).expect("just added").key)
     }
 
+    /// Founds the party, whose key is `founder`'s, in this device's first feed.
+    pub(crate) fn found(&mut self, founder: &dyn Signer, turn: &mut Turn) -> Result<(), Error> {
+        let no = self.record.own_feed.ok_or_else(no_own_feed)?;
+        let feed = self.signers.get(&no).ok_or_else(no_own_feed)?.clone();
+        let genesis = genesis_credentials(founder, &*self.device.signer, &*feed);
+        let genesis = genesis.map_err(|error| {
+            Error::caused(ErrorKind::Unavailable, "the genesis cannot be signed", error)
+        })?;
+        self.write_credential(None, genesis, turn)
+    }
+
     fn needs_feed(&self) -> bool {
         let own = self.record.own_feed.filter(|no| self.signers.contains_key(no));
         own.and_then(|no| self.state.feed(no)).is_none_or(|feed| feed.halted.is_some())
@@ -222,8 +235,17 @@ impl PartyCore {
         signed.map_err(|error| {
             Error::caused(ErrorKind::Unavailable, "the feed's admission cannot be signed", error)
         })?;
-        let operation = Operation::Plain(LocalBody::Credential(credential.encode()));
-        let mut preparing = self.begin(Some(feed), vec![operation], None)?;
+        self.write_credential(Some(feed), credential.encode(), turn)
+    }
+
+    fn write_credential(
+        &mut self,
+        feed: Option<FeedKey>,
+        credential: Bytes,
+        turn: &mut Turn,
+    ) -> Result<(), Error> {
+        let operation = Operation::Plain(LocalBody::Credential(credential));
+        let mut preparing = self.begin(feed, vec![operation], None)?;
         let asked = self.next(&mut preparing)?;
         assert!(asked.is_none(), "a credential concerns no item");
         self.lay_out(preparing, systole_store::Durability::Synced, turn)?;
