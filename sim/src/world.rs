@@ -263,9 +263,14 @@ impl<'a> World<'a> {
 
     /// A device has only `kept` blocks of an own feed left. What others hold exists all the same.
     pub(crate) fn lose(&mut self, at: usize, feed: &FeedKey, kept: u64) {
+        self.records.lose(feed, kept.max(self.reaches_elsewhere(at, feed)));
+    }
+
+    /// How many blocks of a feed anybody else holds, or was shown.
+    pub(crate) fn reaches_elsewhere(&self, at: usize, feed: &FeedKey) -> u64 {
         let others = (0..self.members.len()).filter(|other| *other != at);
-        let elsewhere = others.map(|other| self.holds(other, feed)).max().unwrap_or(0);
-        self.records.lose(feed, kept.max(elsewhere).max(self.archive.length(feed)));
+        let held = others.map(|other| self.holds(other, feed)).max().unwrap_or(0);
+        held.max(self.archive.length(feed))
     }
 
     /// How many blocks of a feed a device was last seen to hold.

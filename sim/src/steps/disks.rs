@@ -80,7 +80,7 @@ impl World<'_> {
             .watch
             .last
             .iter()
-            .filter(|(feed, reach)| reach.own && self.archive.length(feed) > reach.stored)
+            .filter(|(feed, reach)| reach.own && self.reaches_elsewhere(at, feed) > reach.stored)
             .map(|(feed, _)| *feed)
             .collect();
         let mut ranges = Vec::new();
