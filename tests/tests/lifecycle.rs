@@ -63,6 +63,19 @@ async fn party_feed(engine: &Engine, party: &Party) -> systole::FeedKey {
     engine.party(party.key()).await.unwrap().own_feed().unwrap()
 }
 
+#[tokio::test]
+async fn the_device_keeps_its_key_in_a_file_of_the_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut devices = Vec::new();
+    for _ in 0..2 {
+        let engine = Engine::builder(directory.path()).open().await.unwrap();
+        devices.push(engine.device().await.unwrap());
+        engine.close().await.unwrap();
+    }
+    assert_eq!(devices[0], devices[1]);
+    assert!(directory.path().join("device.key").is_file());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_engine_on_the_directory_is_refused() {
     let directory = tempfile::tempdir().unwrap();

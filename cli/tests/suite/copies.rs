@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use systole::{Engine, NewItem, Text, TextMutation};
 use systole_store::{Options, Store};
 
-use crate::builder::runtime;
 use crate::stores::{Imported, eventful, files_of, json, run};
 
 fn text(path: &Path) -> &str {
@@ -63,22 +62,21 @@ fn a_store_that_an_application_writes_to_is_backed_up() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("store");
     let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let runtime = runtime();
+    // The engine's tasks must go on while this thread waits for the program.
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let engine = runtime.block_on(Engine::builder(&path).open()).unwrap();
     let (stopped, acknowledging) = (stop.clone(), acknowledged.clone());
     let writing = engine.clone();
     let (ready, is_ready) = std::sync::mpsc::channel();
-    let writer = std::thread::spawn(move || {
-        let runtime = crate::builder::runtime();
-        runtime.block_on(async {
-            let party = writing.create_party().await.unwrap();
-            let item = party.create(NewItem::<Text>::new()).await.unwrap();
-            ready.send(item.id()).unwrap();
-            while !stopped.load(SeqCst) {
-                item.mutate(TextMutation::insert(0, "x")).await.unwrap();
-                acknowledging.fetch_add(1, SeqCst);
-            }
-        });
+    let writer = runtime.spawn(async move {
+        let party = writing.create_party().await.unwrap();
+        let item = party.create(NewItem::<Text>::new()).await.unwrap();
+        ready.send(item.id()).unwrap();
+        while !stopped.load(SeqCst) {
+            item.mutate(TextMutation::insert(0, "x")).await.unwrap();
+            acknowledging.fetch_add(1, SeqCst);
+        }
     });
     let item = is_ready.recv().unwrap().to_string();
     for n in 0..3 {
@@ -93,7 +91,7 @@ fn a_store_that_an_application_writes_to_is_backed_up() {
     let before = acknowledged.load(SeqCst);
     runtime.block_on(engine.backup(&inside)).unwrap();
     stop.store(true, SeqCst);
-    writer.join().unwrap();
+    runtime.block_on(writer).unwrap();
     runtime.block_on(engine.close()).unwrap();
     assert_eq!(json(&["verify", text(&inside)])["damage_total"], 0);
     let shown = json(&["show", &item, text(&inside)]);

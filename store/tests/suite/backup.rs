@@ -1,7 +1,7 @@
 //! Backups of stores that are written to meanwhile, from inside and from outside, hold one moment whole.
 //!
-//! Planted and caught: MANIFEST not compared after the logs; the logs copied before MANIFEST is noted; the
-//! logs left out; a table copied once and never again though it grew; FORMAT written first.
+//! Planted and caught: the last log left out; FORMAT written first. What only one interleaving in many
+//! shows is planted in the unit tests beside the code.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -19,10 +19,16 @@ use systole_store::{
 use crate::support::{commit, item_key, options, scratch};
 
 const FEED: FeedNo = FeedNo(1);
+/// Items that are written in turn, beside the one that always is.
+const ITEMS: u64 = 64;
 
-/// Writes block after block, each with the position and a state that go with it, as fast as it can.
+/// Slots that blocks are written to in turn, so that there is much to compact and little to check.
+const SLOTS: u64 = 128;
+
+/// Writes block after block, each with the position and a state that go with it, as fast as it can, some
+/// of them synced.
 struct Busy {
-    /// Number of blocks that are acknowledged as synced.
+    /// Number of blocks that are acknowledged.
     acknowledged: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
@@ -35,7 +41,11 @@ impl Busy {
         let thread = thread::spawn(move || {
             let mut seq = store.meta().position(FEED).unwrap().map_or(0, |at| at.length);
             while !stopped.load(SeqCst) {
-                commit(&store, |batch| write(&store, batch, seq));
+                let mut batch = Batch::new();
+                write(&store, &mut batch, seq);
+                let is_synced = seq.is_multiple_of(16);
+                let durability = if is_synced { Durability::Synced } else { Durability::Buffered };
+                store.commit(batch, durability).unwrap();
                 seq += 1;
                 acknowledging.store(seq, SeqCst);
             }
@@ -70,13 +80,13 @@ impl Drop for Busy {
 
 /// Block `seq` and what goes with it, in four families.
 fn write(store: &Store, batch: &mut Batch, seq: u64) {
-    store.feeds().put_block(batch, FEED, seq, &noise(seq, 4 << 10));
+    store.feeds().put_block(batch, FEED, seq % SLOTS, &noise(seq, 4 << 10));
     let position = FeedPosition { length: seq + 1, processed: seq, ..FeedPosition::default() };
     store.meta().put_position(batch, FEED, &position);
     // Every tenth goes to a blob file.
     let bytes = if seq.is_multiple_of(10) { 80 << 10 } else { 1 << 10 };
     store.items().put_checkpoint(batch, item_key(1, 0), seq, &noise(seq, bytes));
-    store.items().put_checkpoint(batch, item_key(1, seq % 64), seq, &noise(seq, 1 << 10));
+    store.items().put_checkpoint(batch, item_key(1, 1 + seq % ITEMS), seq, &noise(seq, 1 << 10));
 }
 
 /// Noise, which no codec shrinks.
@@ -94,16 +104,17 @@ fn moment_of(path: &Path) -> u64 {
     let (store, obstacle) = Store::open_to_inspect(path, &options()).unwrap();
     assert!(obstacle.is_none(), "{obstacle:?}");
     let length = store.meta().position(FEED).unwrap().map_or(0, |at| at.length);
-    assert_eq!(store.read_all(Family::Block).unwrap(), length, "no block too few or too many");
-    for seq in 0..length {
-        assert_eq!(store.feeds().block(FEED, seq).unwrap().unwrap(), noise(seq, 4 << 10));
-    }
+    assert_eq!(store.read_all(Family::Block).unwrap(), length.min(SLOTS));
     let last = length - 1;
-    for item in 0..64.min(length) {
-        let (ordinal, _) = store.items().checkpoint(item_key(1, item)).unwrap().unwrap();
-        let expected = last - (last + 64 - item) % 64;
-        assert_eq!(ordinal, if item == 0 { last } else { expected }, "item {item}");
+    for seq in last.saturating_sub(SLOTS - 1)..=last {
+        let block = store.feeds().block(FEED, seq % SLOTS).unwrap().unwrap();
+        assert_eq!(block, noise(seq, 4 << 10), "block {seq} of {length}");
     }
+    for seq in last.saturating_sub(ITEMS - 1)..=last {
+        let item = item_key(1, 1 + seq % ITEMS);
+        assert_eq!(store.items().checkpoint(item).unwrap().unwrap().0, seq);
+    }
+    assert_eq!(store.items().checkpoint(item_key(1, 0)).unwrap().unwrap().0, last);
     length
 }
 
@@ -117,7 +128,7 @@ fn a_store_copied_from_outside_while_it_is_written_to_is_whole() {
     let (guard, path) = scratch();
     let busy = Busy::on(Store::open(&path, &restless()).unwrap());
     for n in 0..20 {
-        busy.await_more(50);
+        busy.await_more(200);
         let before = busy.acknowledged();
         let to = guard.path().join(format!("backup {n}"));
         let staged = Staged::beside(&path, &to).unwrap();
@@ -138,7 +149,7 @@ fn a_store_that_is_opened_and_closed_all_the_time_can_be_copied() {
     let owner = thread::spawn(move || {
         while !stopped.load(SeqCst) {
             let busy = Busy::on(Store::open(&reopened, &restless()).unwrap());
-            busy.await_more(20);
+            busy.await_more(200);
         }
     });
     for n in 0..20 {
@@ -159,7 +170,7 @@ fn a_store_backs_itself_up_while_it_is_written_to() {
     let store = Store::open(&path, &restless()).unwrap();
     let busy = Busy::on(store.clone());
     for n in 0..20 {
-        busy.await_more(50);
+        busy.await_more(200);
         let before = busy.acknowledged();
         let to = guard.path().join(format!("backup {n}"));
         store.backup(&to).unwrap();

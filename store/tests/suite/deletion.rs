@@ -1,4 +1,6 @@
-//! Deleting a party removes everything of it and nothing of others.
+//! Deleting a party removes everything of it and nothing of others, and gives the space back.
+//!
+//! Planted and caught: a reclaiming that does not compact.
 
 use std::ops::ControlFlow;
 
@@ -138,7 +140,7 @@ fn deleting_a_party_without_feeds_is_harmless() {
 }
 
 /// Bytes of one party's blocks.
-const PARTY_BYTES: u64 = 8 << 20;
+const PARTY_BYTES: u64 = 3 << 20;
 
 /// Writes a party of constant size: blocks, and states that lie in blob files.
 fn write_large(store: &Store, party: u32, feed: u32) {
@@ -155,14 +157,13 @@ fn write_large(store: &Store, party: u32, feed: u32) {
         (0..bytes).map(|_| next()).collect()
     };
     for seq in 0..PARTY_BYTES / (64 << 10) {
-        let block = noise(64 << 10);
-        commit(store, |batch| store.feeds().put_block(batch, FeedNo(feed), seq, &block));
-    }
-    for seq in 0..10 {
-        let state = noise(100 << 10);
-        commit(store, |batch| {
-            store.items().put_checkpoint(batch, item_key(feed, seq), 1, &state);
-        });
+        let (block, state) = (noise(64 << 10), noise(100 << 10));
+        let mut batch = Batch::new();
+        store.feeds().put_block(&mut batch, FeedNo(feed), seq, &block);
+        if seq < 10 {
+            store.items().put_checkpoint(&mut batch, item_key(feed, seq), 1, &state);
+        }
+        store.commit(batch, Durability::Buffered).unwrap();
     }
 }
 
@@ -175,7 +176,7 @@ fn the_space_of_deleted_parties_comes_back_without_further_writes() {
     write_large(&store, 100, 1000);
     let kept = store.disk_bytes().unwrap() / 2;
     let mut largest = 0;
-    for round in 2..12 {
+    for round in 2..10 {
         write_large(&store, round, round);
         let mut batch = Batch::new();
         let deleted = store.delete_party(&mut batch, PartyNo(round)).unwrap();
@@ -187,7 +188,7 @@ fn the_space_of_deleted_parties_comes_back_without_further_writes() {
     assert!(largest < 2 * kept + PARTY_BYTES / 2, "two parties are left: {largest}");
     assert_eq!(store.feeds().block(FeedNo(5), 0).unwrap(), None);
     for feed in [1, 1000] {
-        assert!(store.feeds().block(FeedNo(feed), 127).unwrap().is_some());
+        assert!(store.feeds().block(FeedNo(feed), 47).unwrap().is_some());
         assert!(store.items().checkpoint(item_key(feed, 9)).unwrap().is_some());
     }
 }
