@@ -43,6 +43,8 @@ fn main() -> ExitCode {
         }
         Err(failure) => {
             println!("1 violation after {} histories\n{failure}", failure.histories());
+            let again = "cargo run --release --workspace --example marathon -- --seeds 1 --first";
+            println!("here: {again} {}", failure.seed());
             ExitCode::FAILURE
         }
     }
@@ -53,7 +55,13 @@ fn line(report: &Report, passed: Duration) -> String {
     format!("{per_second:.0} histories/s; {report}")
 }
 
+/// The number behind a name.
+///
+/// # Panics
+/// If there is none: nobody wants an hour of something else.
 fn argument(name: &str) -> Option<u64> {
     let mut arguments = std::env::args().skip_while(|argument| argument != name);
-    arguments.nth(1)?.parse().ok()
+    arguments.next()?;
+    let number = arguments.next().and_then(|number| number.parse().ok());
+    Some(number.unwrap_or_else(|| panic!("{name} takes a number")))
 }

@@ -65,6 +65,8 @@ pub(crate) struct Device {
     pub(crate) settings: Settings,
     /// How far its clock is ahead of the world's, in milliseconds.
     pub(crate) clock_ahead: i64,
+    /// The latest time that its clock has shown.
+    pub(crate) clock_latest: u64,
     pub(crate) disk: Arc<Disk>,
     place: Vec<u8>,
     store: Option<Store>,
@@ -75,7 +77,17 @@ impl Device {
     /// A device that was never opened.
     pub(crate) fn new(identity: Identity, settings: Settings, disk: Disk, place: Vec<u8>) -> Self {
         let disk = Arc::new(disk);
-        Self { identity, settings, clock_ahead: 0, disk, place, store: None, replica: None }
+        let (clock_ahead, clock_latest) = (0, 0);
+        Self {
+            identity,
+            settings,
+            clock_ahead,
+            clock_latest,
+            disk,
+            place,
+            store: None,
+            replica: None,
+        }
     }
 
     /// Puts another disk into the device. `place` says where it stands: a copy stands elsewhere.
@@ -117,7 +129,8 @@ impl Device {
         };
         let signer = Ed25519Signer::from_seed(&self.identity.device);
         let (party, seeds) = (self.identity.party, self.identity.seeds());
-        let replica = Replica::open(store.clone(), party, signer, setup, seeds, self.now(now))?;
+        let now = self.now(now);
+        let replica = Replica::open(store.clone(), party, signer, setup, seeds, now)?;
         (self.store, self.replica) = (Some(store), Some(replica));
         Ok(())
     }
@@ -249,8 +262,20 @@ impl Device {
     }
 
     /// What the device's clock shows.
-    fn now(&self, now: u64) -> u64 {
-        now.saturating_add_signed(self.clock_ahead)
+    fn now(&mut self, now: u64) -> u64 {
+        let now = now.saturating_add_signed(self.clock_ahead);
+        self.clock_latest = self.clock_latest.max(now);
+        now
+    }
+
+    /// The time that the last processed block of a feed claims.
+    pub(crate) fn stamp(&self, feed: &FeedKey) -> Result<u64, Error> {
+        let meta = self.store().meta();
+        let position = match meta.feed_no(feed)? {
+            Some(no) => meta.position(no)?,
+            None => None,
+        };
+        Ok(position.map_or(0, |position| position.stamp.millis))
     }
 
     fn store(&self) -> &Store {

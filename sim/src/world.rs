@@ -333,7 +333,10 @@ impl<'a> World<'a> {
         let member = &mut self.members[at];
         member.pending = None;
         member.watch.writing = None;
-        bounds::check(&member.device.bounds(), &member.device.settings, &member.name)?;
+        bounds::check(&mut member.device, &member.name)?;
+        for feed in status.feeds.iter().filter(|feed| feed.own) {
+            bounds::check_clock(&member.device, &feed.feed, &member.name)?;
+        }
         let seen = member.device.take_seen();
         self.hear(at, seen)
     }

@@ -78,7 +78,7 @@ impl Actor for PartyProcessor {
     async fn on_start(args: Args, _: ActorRef<Self>) -> Result<Self, Error> {
         let Args { shared, telemetry, record, beginning } = args;
         let party = record.key;
-        let core = PartyCore::open(shared.device.clone(), record)?;
+        let core = PartyCore::open(shared.device.clone(), record, Shared::now_millis())?;
         let residents = Residents::new(shared.clone(), telemetry.clone());
         let span = tracing::info_span!(parent: &shared.span, "party", party = %party.short());
         tracing::info!(parent: &span, feeds = core.state.feeds().count(), "party opened");

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proptest::prelude::*;
 use systole_proto::{
-    Block, Body, Ed25519Signer, FeedKey, Hash, ItemId, Link, PartyKey, Peaks, Signer, Stamp, merkle,
+    Block, Body, Ed25519Signer, FeedKey, Hash, ItemId, Link, PartyKey, Peaks, Signer, Stamp,
+    limits, merkle,
 };
 use systole_store::{FeedNo, FeedPosition, ItemKey, ItemRecord, PartyNo};
 
@@ -24,6 +25,7 @@ use crate::Error;
 #[derive(Default)]
 struct Memory {
     keys: Vec<FeedKey>,
+    numbers: BTreeMap<FeedKey, FeedNo>,
     blocks: BTreeMap<FeedNo, Vec<Bytes>>,
     steps: BTreeMap<FeedNo, Vec<(Step, u8)>>,
     aliases: BTreeMap<FeedNo, Vec<FeedNo>>,
@@ -32,11 +34,12 @@ struct Memory {
 
 impl Host for Memory {
     fn number(&mut self, key: &FeedKey) -> Result<FeedNo, Error> {
-        let at = self.keys.iter().position(|known| known == key).unwrap_or_else(|| {
+        let next = FeedNo(self.keys.len() as u32);
+        let number = *self.numbers.entry(*key).or_insert(next);
+        if number == next {
             self.keys.push(*key);
-            self.keys.len() - 1
-        });
-        Ok(FeedNo(at as u32))
+        }
+        Ok(number)
     }
 
     fn key(&mut self, feed: FeedNo) -> Result<FeedKey, Error> {
@@ -475,4 +478,34 @@ fn an_author_whose_admission_a_stranger_carries_links_to_it() {
     reader.settle();
     assert_eq!(reader.state.feed(no).unwrap().processed, 2);
     assert!(reader.quarantined.is_empty(), "{:?}", reader.quarantined);
+}
+
+#[test]
+fn a_feed_that_names_more_feeds_than_it_may_is_set_aside_there_and_heard_again() {
+    let mut world = World::new(1);
+    world.write(0, 0);
+    let mut replica = Replica::new(world.party);
+    replica.take(world.feeds[0], &world.log[&world.feeds[0]]);
+    let named = |from: u64, count: usize| {
+        let key = |n: u64| {
+            let mut bytes = [7; 32];
+            bytes[..8].copy_from_slice(&n.to_be_bytes());
+            FeedKey(bytes)
+        };
+        let keys = (from..from + count as u64).map(key).collect();
+        Block { keys, body: Body::Empty, ..Block::default() }.encode()
+    };
+    let (most, at_once) = (u64::from(limits::ALIASES_MAX), limits::KEYS_MAX);
+    let fits: Vec<_> =
+        (0..most).step_by(at_once).map(|n| named(n, at_once.min((most - n) as usize))).collect();
+    let before = world.log[&world.feeds[0]].len() as u64;
+    replica.take(world.feeds[0], &fits);
+    replica.settle();
+    assert!(replica.quarantined.is_empty(), "{:?}", replica.quarantined.first());
+    replica.take(world.feeds[0], &[named(most, 1), named(0, 0)]);
+    replica.settle();
+    let beyond = before + fits.len() as u64;
+    assert_eq!(replica.quarantined, [(world.feeds[0], beyond, "aliases")]);
+    let no = replica.state.number_of(&world.feeds[0]).unwrap();
+    assert_eq!(replica.state.feed(no).unwrap().processed, beyond + 2);
 }

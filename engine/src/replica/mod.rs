@@ -75,7 +75,7 @@ impl Replica {
             }
         };
         let number = record.no;
-        let core = PartyCore::open(device.clone(), record)?;
+        let core = PartyCore::open(device.clone(), record, now_millis)?;
         let telemetry = Arc::new(Telemetry::new(device.live.clone()));
         let items = Items::new(device.clone(), telemetry);
         let seen = Vec::new();
@@ -155,6 +155,7 @@ impl Replica {
     pub fn deliver(&mut self, pick: usize) -> bool {
         let Some(item) = self.items.nth_waiting(pick) else { return false };
         self.items.apply_oldest(item, &self.setup);
+        self.items.evict_beyond(self.setup.memory_budget_bytes);
         true
     }
 
@@ -231,14 +232,19 @@ impl Replica {
         let key = self.key_of(item)?;
         let state = self.items.current(key, *item, &self.setup)?;
         let model = state.model()?.as_any().downcast_ref::<M>();
-        model.map(look).ok_or_else(|| Error::invalid("the item is of another model type"))
+        let looked =
+            model.map(look).ok_or_else(|| Error::invalid("the item is of another model type"));
+        self.items.evict_beyond(self.setup.memory_budget_bytes);
+        looked
     }
 
     /// Bytes that are equal where model and metadata of an item are, with everything applied that waits
     /// for it.
     pub fn digest(&mut self, item: &ItemId) -> Result<Vec<u8>, Error> {
         let key = self.key_of(item)?;
-        joined(self.items.current(key, *item, &self.setup)?.digest()?)
+        let digest = joined(self.items.current(key, *item, &self.setup)?.digest()?);
+        self.items.evict_beyond(self.setup.memory_budget_bytes);
+        digest
     }
 
     /// The same from all of the item's messages, without its checkpoint.

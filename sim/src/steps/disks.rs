@@ -142,7 +142,9 @@ impl World<'_> {
         let settings = self.settings(choice, true);
         let splits = self.setting.splits_positions;
         let disk = crate::backend::Disk::holding(&backup.image, splits);
-        let device = crate::device::Device::new(identity, settings, disk, place);
+        let clock_latest = member.device.clock_latest;
+        let mut device = crate::device::Device::new(identity, settings, disk, place);
+        device.clock_latest = clock_latest;
         let asked = member.asked || at == 0;
         self.counts.restores += 1;
         self.join(device, name, Some(backup), asked).map(drop)

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use systole_proto::{Claim, Clock, Credential, Ed25519Signer, FeedKey, PartyKey, Signer};
+use systole_proto::{Claim, Clock, Credential, Ed25519Signer, FeedKey, PartyKey, Signer, Stamp};
 use systole_store::{FeedNo, FeedPosition, PartyRecord};
 
 use super::admit::Position;
@@ -58,15 +58,22 @@ pub(crate) struct PartyCore {
 
 impl PartyCore {
     /// The party where it is stored.
-    pub(crate) fn open(device: Arc<Device>, record: PartyRecord) -> Result<Self, Error> {
+    pub(crate) fn open(
+        device: Arc<Device>,
+        record: PartyRecord,
+        now_millis: u64,
+    ) -> Result<Self, Error> {
         let store = &device.store;
         let mut host = StoreHost::new(device.clone(), record.no);
         let mut state = PartyState::new(record.key, record.no, record.ordinal);
-        let mut last_stamp = systole_proto::Stamp::default();
+        let (mut last_own, mut others) = (Stamp::default(), Vec::new());
         let mut signers = BTreeMap::new();
         for feed in store.meta().feeds_of(record.no)? {
             let position = store.meta().position(feed.no)?.unwrap_or_default();
-            last_stamp = last_stamp.max(position.stamp);
+            match feed.own {
+                true => last_own = last_own.max(position.stamp),
+                false => others.push(position.stamp),
+            }
             if position.length > 0 || feed.own {
                 state.add_feed(feed.no, feed.key, position);
             }
@@ -85,14 +92,20 @@ impl PartyCore {
                 Error::caused(ErrorKind::Corrupt, message, rejection)
             })?;
         }
+        let mut clock = Clock::resume(last_own);
+        for stamp in others {
+            // As when it was heard first: beyond the allowed drift it is theirs alone.
+            let _ = clock.observe(stamp, now_millis);
+        }
+        host.tell_time(now_millis);
         Ok(Self {
             device,
             record,
             state,
             host,
             signers,
-            clock: Clock::resume(last_stamp),
-            now_millis: 0,
+            clock,
+            now_millis,
             next_credential,
             read_ahead: ReadAhead::default(),
             last_ready: None,
