@@ -49,8 +49,14 @@ verify: ## VERIFY_MINUTES of simulated histories, failing disks, VERIFY_ROUNDS o
 	cargo build $(cargo_flags) --bins --examples
 	"$$CARGO_TARGET_DIR/release/examples/marathon" --minutes $(VERIFY_MINUTES) \
 	  --first "$$((16#$$(git rev-parse --short=7 HEAD 2>/dev/null || echo 0) * 1000000))"
-	SYSTOLE_CRASH_ROUNDS=$(VERIFY_ROUNDS) cargo nextest run $(cargo_flags) \
-	  --success-output immediate -E 'package(systole-sim) or binary(/^(faults|crash|files)/)'
+	@export SYSTOLE_CRASH_ROUNDS=$(VERIFY_ROUNDS); \
+	if cargo nextest --version >/dev/null 2>&1; then \
+	  cargo nextest run $(cargo_flags) --success-output immediate \
+	    -E 'package(systole-sim) or binary(/^(faults|crash|files)$$/)'; \
+	else \
+	  cargo test $(cargo_flags) --no-fail-fast --test planted --test clean --test real_engine \
+	    --test faults --test crash --test files; \
+	fi
 	"$$CARGO_TARGET_DIR/release/soak" --seconds 20
 
 soak: ## a mixed workload for SOAK_MINUTES; memory and disk must be flat

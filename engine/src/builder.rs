@@ -115,7 +115,8 @@ impl EngineBuilder {
         self
     }
 
-    /// Opens the engine and every party that was active when it was last open.
+    /// Opens the engine and every party that was active when it was last open. Must be called on a Tokio
+    /// runtime whose timers are enabled, and the engine lives no longer than that runtime.
     ///
     /// # Errors
     /// `Unavailable` when the directory is open elsewhere, `Invalid` when it holds something else, a
