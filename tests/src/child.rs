@@ -1,7 +1,7 @@
 //! Processes that a test starts to see them end: the test's own executable again, running one ignored test.
 //!
 //! Invariants:
-//! - a child speaks in whole lines that begin with [`SIGN`], so nothing else on its output is taken for them;
+//! - a child speaks in whole lines that begin with `SIGN`, so nothing else on its output is taken for them;
 //! - a child never outlives the test: what is dropped is killed.
 
 use std::io::{self, BufRead, BufReader, Write};
