@@ -197,6 +197,7 @@ mod shrink;
 mod simulation;
 mod steps;
 mod story;
+mod witness;
 mod workload;
 mod world;
 

@@ -28,7 +28,7 @@ pub(crate) struct Watch {
     /// When nothing was left to sync.
     durable: Reaches,
     /// What the device had processed before the write that the power cut fell into.
-    pub(crate) writing: Option<crate::world::OwnPast>,
+    pub(crate) writing: Option<crate::witness::OwnPast>,
     /// Messages processed in the life of the store: feed, position, label.
     pub(crate) seen: BTreeSet<(FeedKey, u64, u32)>,
 }
