@@ -1,7 +1,6 @@
 //! Backups of stores and stores of backups, as a user makes them.
 //!
-//! Planted and caught: a restore that keeps the place of the original; one that finishes before it looks
-//! at the damage.
+//! Planted and caught: a restore that is finished whatever was found.
 
 use std::fs;
 use std::path::{Path, PathBuf};
