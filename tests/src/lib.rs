@@ -12,6 +12,7 @@ pub mod oracle;
 pub mod raw;
 pub mod trace;
 pub mod wait;
+pub mod words;
 
 pub use exchange::{exchange, pull, spread};
 pub use group::Group;
@@ -19,3 +20,4 @@ pub use journal::{Journal, Refused};
 pub use raw::{RawFeed, RawParty};
 pub use systole_sim::Random;
 pub use wait::{eventually, within};
+pub use words::Words;

@@ -64,6 +64,26 @@ async fn party_feed(engine: &Engine, party: &Party) -> systole::FeedKey {
 }
 
 #[tokio::test]
+async fn a_feed_that_is_refused_while_the_party_is_paused_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = Engine::builder(directory.path()).open().await.unwrap();
+    let party = engine.create_party().await.unwrap();
+    party.pause().await.unwrap();
+    let refused = party.create_feed().await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unavailable);
+    assert_eq!(party.status().await.unwrap().feeds.len(), 1, "no feed without its secret");
+    party.resume().await.unwrap();
+    let fresh = party.create_feed().await.unwrap();
+    engine.close().await.unwrap();
+
+    let engine = Engine::builder(directory.path()).open().await.unwrap();
+    let status = engine.party(party.key()).await.unwrap().status().await.unwrap();
+    assert_eq!(status.feeds.iter().filter(|feed| feed.own).count(), 2);
+    assert!(status.feeds.iter().any(|feed| feed.feed == fresh && feed.admitted));
+    engine.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn the_device_keeps_its_key_in_a_file_of_the_directory() {
     let directory = tempfile::tempdir().unwrap();
     let mut devices = Vec::new();

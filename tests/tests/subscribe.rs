@@ -72,3 +72,35 @@ async fn a_slow_reader_is_told_what_it_missed_and_catches_up_by_looking() {
     assert_eq!((changes.len(), note.view(Text::len).await.unwrap()), (1, length));
     engine.close().await.unwrap();
 }
+
+#[tokio::test]
+async fn what_was_applied_and_then_refused_is_told_to_nobody() {
+    let engine = Engine::in_memory().open().await.unwrap();
+    let party = engine.create_party().await.unwrap();
+    let watched = party.create(NewItem::<Text>::new()).await.unwrap();
+    let other = party.create(NewItem::<Text>::new()).await.unwrap();
+    let mut updates = watched.subscribe().await.unwrap();
+    // Handed over together: the second is given up when the first is applied and not yet told.
+    let kept = party.transaction().mutate(&watched, TextMutation::insert(0, "a"));
+    let refused = party
+        .transaction()
+        .mutate(&watched, TextMutation::insert(1, "b"))
+        .mutate(&other, TextMutation::insert(9, "beyond its end"));
+    let (kept, refused) = (kept.submit().await.unwrap(), refused.submit().await.unwrap());
+    kept.written().await.unwrap();
+    assert!(refused.written().await.is_err());
+    watched.mutate(TextMutation::insert(1, "c")).await.unwrap();
+    let mut last = 0;
+    for expected in ["a", "c"] {
+        let Update::Changed { version, changes, .. } =
+            within("an update", updates.next()).await.unwrap()
+        else {
+            panic!("nothing was missed")
+        };
+        assert!(matches!(&changes[..], [TextChange::Insert { text, .. }] if text == expected));
+        assert!(version > last);
+        last = version;
+    }
+    assert_eq!(watched.view(ToString::to_string).await.unwrap(), "ac");
+    engine.close().await.unwrap();
+}

@@ -68,8 +68,8 @@ pub(crate) enum Command {
     Deliver { batch: Vec<Incoming>, bytes: u64, _permit: OwnedSemaphorePermit },
     /// Apply local mutations at exactly these places and give their bytes.
     Mutate { mutations: Vec<(LocalMutation, Placement)>, reply: oneshot::Sender<Mutated> },
-    /// Tell subscribers of the local mutations applied so far: they are written.
-    Publish,
+    /// Tell subscribers of the local mutations up to this ordinal: they are written.
+    Publish(u64),
     /// Run something on the state.
     View(View),
     /// Give a receiver of updates.
@@ -140,8 +140,10 @@ impl Message<Command> for ItemActor {
                 // A caller that went away has still had its mutation applied and written.
                 let _ = reply.send(mutated);
             }
-            Command::Publish => {
-                for (ordinal, applied) in std::mem::take(&mut self.unwritten) {
+            Command::Publish(until) => {
+                let written = self.unwritten.partition_point(|(ordinal, _)| *ordinal <= until);
+                let later = self.unwritten.split_off(written);
+                for (ordinal, applied) in std::mem::replace(&mut self.unwritten, later) {
                     self.publish(ordinal, applied);
                 }
             }
@@ -308,12 +310,12 @@ impl Resident {
         answer.await.map_err(|_| (Error::closed("the item"), false))?
     }
 
-    /// The local mutations so far are written: tells subscribers, if there are any.
-    pub(crate) async fn publish(&self) -> Result<(), Error> {
+    /// The local mutations up to this ordinal are written: tells subscribers, if there are any.
+    pub(crate) async fn publish(&self, until: u64) -> Result<(), Error> {
         if self.gauge.subscribers() == 0 {
             return Ok(());
         }
-        self.handle().send(Command::Publish).await
+        self.handle().send(Command::Publish(until)).await
     }
 
     /// A handle that others may hold: it keeps the item's actor from ending by itself only while it

@@ -253,9 +253,11 @@ impl PartyProcessor {
         self.core.committed(&mut told);
         self.telemetry.live.demultiplexed.fetch_add(told.messages, Relaxed);
         self.telemetry.live.quarantined.fetch_add(told.quarantined, Relaxed);
+        // A later write may be in preparation, and be refused: what it has applied lies above.
+        let until = self.core.state.ordinal;
         for item in std::mem::take(&mut turn.mutated) {
             if let Some(resident) = self.residents.get(item)
-                && let Err(error) = resident.publish().await
+                && let Err(error) = resident.publish(until).await
             {
                 tracing::debug!(%item, %error, "subscribers not told");
             }

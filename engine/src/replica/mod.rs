@@ -33,8 +33,9 @@ use crate::{
     Receipt,
 };
 
+pub use crate::party::core::Bounds;
 use items::Items;
-pub use setup::{Bounds, Flaws, Operation, Seen, Setup};
+pub use setup::{Flaws, Operation, Seen, Setup};
 
 /// See the [module](self).
 pub struct Replica {

@@ -15,8 +15,8 @@ use systole::{
 use systole_tests::{Journal, Random, RawFeed, child, oracle};
 
 use crate::ledger::Ledger;
-use crate::words::Words;
 use crate::world::World;
+use systole_tests::Words;
 
 /// Items that a store holds at most, beside the second device's.
 const ITEMS_MAX: usize = 40;

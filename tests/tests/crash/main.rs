@@ -24,7 +24,6 @@ mod child;
 mod founding;
 mod ledger;
 mod life;
-mod words;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use systole::{
     CheckpointPolicy, Durability, Engine, EngineBuilder, Ingested, Item, ItemQuery, Model, NewItem,
-    Object, ObjectMutation, Party, Text, TextMutation, Transaction,
+    Object, Party, Text, TextMutation, Transaction,
 };
 use systole_store::Backend;
-use systole_tests::{Journal, Refused, within};
+use systole_tests::{Journal, Refused, Words, within};
 
 use crate::caller::Caller;
 
@@ -66,30 +66,6 @@ impl Peer {
             all.commit().await.unwrap();
         }
         party.create(NewItem::<Object>::new().with(Object::word("peer"))).await.unwrap();
-    }
-}
-
-/// A model that takes words.
-pub(crate) trait Words: Model {
-    /// The mutation that adds a word.
-    fn word(word: &str) -> Self::Mutation;
-}
-
-impl Words for Text {
-    fn word(word: &str) -> TextMutation {
-        TextMutation::insert(0, word)
-    }
-}
-
-impl Words for Object {
-    fn word(word: &str) -> ObjectMutation {
-        ObjectMutation::set(word, 1i64)
-    }
-}
-
-impl Words for Journal {
-    fn word(word: &str) -> String {
-        word.to_owned()
     }
 }
 

@@ -37,6 +37,7 @@ use crate::device::Device;
 use crate::settings::CURSORS_BYTES_MAX;
 use crate::{Error, ErrorKind};
 
+pub use status::Bounds;
 pub(crate) use write::{Ask, Laid, Preparing, no_own_feed};
 
 /// A party's rules and everything that they work on.
@@ -165,14 +166,21 @@ impl PartyCore {
 
     /// Gives this device a fresh feed, `fresh`, if it has none that it can write to, and admits the
     /// feed if the device is a member. So a device that lost its feed goes on in another one.
+    ///
+    /// # Errors
+    /// The party has failed: what the turn holds must not be written.
     pub(crate) fn keep_up(&mut self, fresh: Ed25519Signer, turn: &mut Turn) -> Result<(), Error> {
         if self.needs_feed() {
-            self.add_feed(fresh, turn)?;
+            let added = self.add_feed(fresh, turn);
+            self.failing(added)?;
         }
-        if let Some(no) = self.needs_admission() {
-            self.admit_own(no, turn)?;
+        match self.needs_admission() {
+            Some(no) => {
+                let admitted = self.admit_own(no, turn);
+                self.failing(admitted)
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Adds a feed of this device and admits it, in the device's own name.
@@ -184,11 +192,16 @@ impl PartyCore {
         if let Some(error) = self.failure() {
             return Err(error);
         }
+        // Refused before anything changes: half a feed could be written to, and its secret would be lost.
+        if self.paused {
+            return Err(Error::unavailable("the party is paused"));
+        }
         if !self.state.membership.is_member(&self.device.key()) {
             return Err(Error::unavailable("this device is not a member of the party yet"));
         }
         let no = self.add_feed(signer, turn)?;
-        self.admit_own(no, turn)?;
+        let admitted = self.admit_own(no, turn);
+        self.failing(admitted)?;
         Ok(self.state.feed(no).expect("just added").key)
     }
 

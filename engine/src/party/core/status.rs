@@ -9,7 +9,23 @@ use super::PartyCore;
 use crate::Error;
 use crate::party::command::{FeedStatus, PartyStatus};
 use crate::party::state::Host as _;
-use crate::replica::Bounds;
+
+/// What is bounded, as it stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// Batches that wait at the item with the most of them.
+    pub waiting_batches_max: usize,
+    /// Estimated bytes of items in memory.
+    pub resident_bytes: usize,
+    /// Items in memory.
+    pub resident: usize,
+    /// Bytes read ahead.
+    pub read_ahead_bytes: usize,
+    /// Credentials that do not count yet, of the feed with the most of them.
+    pub parked_per_feed_max: usize,
+    /// Feeds stored whose admission is not known.
+    pub unadmitted_feeds: usize,
+}
 
 impl PartyCore {
     /// The id of an item that messages were processed for.

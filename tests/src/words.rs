@@ -1,10 +1,11 @@
-//! The models that children write to, behind one way to add a word.
+//! The models that scenarios write to, behind one way to add a word.
 
 use systole::{Model, Object, ObjectMutation, Text, TextMutation};
-use systole_tests::Journal;
+
+use crate::journal::Journal;
 
 /// A model that takes words.
-pub(crate) trait Words: Model {
+pub trait Words: Model {
     /// The mutation that adds a word.
     fn word(word: &str) -> Self::Mutation;
 }
