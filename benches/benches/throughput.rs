@@ -71,12 +71,12 @@ fn main() -> Result<(), Failure> {
         let resident = Sample::of(times, || bench.process(true))?;
         line("all items in memory", &resident, Some(("of scan", scan)));
     }
-    if bench.run.wants("load") {
-        section("load items from their logs, messages/s");
-        let one = Sample::of(times, || bench.load(1))?;
-        line("one after the other", &one, Some(("of scan", scan)));
-        let several = Sample::of(times, || bench.load(LOADS))?;
-        line(&format!("{LOADS} at once"), &several, Some(("of scan", scan)));
+    for at_once in [1, LOADS, bench.items.len()] {
+        let name = format!("load {at_once} items at once");
+        if bench.run.wants(&name) {
+            let loaded = Sample::of(times, || bench.load(at_once))?;
+            line(&name, &loaded, Some(("of scan", scan)));
+        }
     }
     if bench.run.wants("hot") {
         section("one item gets all messages, messages/s");

@@ -29,6 +29,9 @@ pub const BACKGROUND_CHECKPOINTS_MAX: usize = 4;
 /// Items that are loaded at the same time. Each takes a thread of the engine; what a thread has allocated is
 /// slow to return, and a load is work rather than waiting, so more would gain nothing.
 pub const LOADS_AT_ONCE_MAX: usize = 4;
+/// Items that one of these threads loads together, so that blocks which they share a range with are read
+/// once.
+pub const LOADED_TOGETHER_MAX: usize = 1_024;
 /// What an item's actor holds beside its state, in bytes; measured for kameo 0.22.
 pub const ACTOR_BYTES: usize = 10_000;
 

@@ -20,6 +20,12 @@ use crate::usage::Usage;
 /// Sees keys and values one by one; breaks to end the scan.
 pub type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 
+/// The keys from the first, inclusive, to the second, exclusive.
+pub type KeyRange<'a> = (&'a [u8], &'a [u8]);
+
+/// Sees keys and values of several ranges, and the place of each one's range; breaks to end that range.
+pub type VisitRanges<'a> = &'a mut dyn FnMut(usize, &[u8], &[u8]) -> ControlFlow<()>;
+
 /// A storage engine.
 ///
 /// Keys are ordered by their bytes. A range is half open, `[from, to)`; one whose `from` is not below
@@ -43,6 +49,21 @@ pub trait Backend: Send + Sync + 'static {
         to: &[u8],
         visit: Visit<'_>,
     ) -> Result<(), Error>;
+
+    /// Visits the keys of several ranges, each with the place of its range in `ranges`. The ranges rise
+    /// and do not overlap. A visitor that breaks ends its range, and the next one begins. Each range
+    /// sees one moment, not all of them the same one.
+    fn scan_ranges(
+        &self,
+        family: Family,
+        ranges: &[KeyRange<'_>],
+        visit: VisitRanges<'_>,
+    ) -> Result<(), Error> {
+        for (at, (from, to)) in ranges.iter().enumerate() {
+            self.scan(family, from, to, &mut |key, value| visit(at, key, value))?;
+        }
+        Ok(())
+    }
 
     /// The greatest key in `[from, to)` and its value.
     fn last_in(

@@ -25,6 +25,10 @@ use crate::numbers::FeedNo;
 use crate::record::Malformed;
 use crate::store::Store;
 
+/// Blocks that are passed rather than searched behind, where some of a feed are read: a search costs as
+/// much as some ten of them.
+const PASSED_MAX: u64 = 8;
+
 /// Blocks, trees, heads, causal steps and aliases. A view of a [`Store`].
 #[derive(Clone, Copy, Debug)]
 pub struct FeedStore<'a> {
@@ -47,11 +51,38 @@ impl<'a> FeedStore<'a> {
         self.store.value(Family::Block, &keys::block(feed, seq), Ok)
     }
 
-    /// The bytes of several blocks, in the order asked.
-    pub fn blocks(&self, positions: &[(FeedNo, u64)]) -> Result<Vec<Option<Bytes>>, Error> {
-        let keys: Vec<_> = positions.iter().map(|(feed, seq)| keys::block(*feed, *seq)).collect();
-        let keys: Vec<&[u8]> = keys.iter().map(|key| key.as_slice()).collect();
-        self.store.backend().multi_get(Family::Block, &keys)
+    /// Visits the blocks at `positions`, which rise, that are there, each with its place in `positions`.
+    /// What lies close together is read in one go. The bytes live as long as the call.
+    pub fn visit_blocks(
+        &self,
+        positions: &[(FeedNo, u64)],
+        visit: &mut dyn FnMut(usize, &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let near = |a: &(FeedNo, u64), b: &(FeedNo, u64)| a.0 == b.0 && b.1 - a.1 <= PASSED_MAX;
+        let runs: Vec<_> = positions
+            .chunk_by(near)
+            .map(|run| {
+                let ((feed, first), (_, last)) = (run[0], run[run.len() - 1]);
+                (keys::block(feed, first), keys::after_prefix(&keys::block(feed, last)))
+            })
+            .collect();
+        let ranges: Vec<_> = runs.iter().map(|(from, to)| (&from[..], &to[..])).collect();
+        let (mut next, mut stopped) = (0, false);
+        let mut failure = None;
+        self.store.backend().scan_ranges(Family::Block, &ranges, &mut |_, key, block| {
+            let Some(position) = keys::block_position(key) else {
+                failure = Some(Error::corrupt(Family::Block, key, "short key"));
+                return ControlFlow::Break(());
+            };
+            while positions.get(next).is_some_and(|wanted| *wanted < position) {
+                next += 1;
+            }
+            if !stopped && positions.get(next) == Some(&position) {
+                stopped = visit(next, block).is_break();
+            }
+            if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        failure.map_or(Ok(()), Err)
     }
 
     /// Visits the blocks `[from, to)` of a feed that are there, in order. The bytes live as long as the

@@ -308,6 +308,11 @@ pub(crate) fn last_u32(key: &[u8]) -> Option<u32> {
     key.last_chunk().map(|bytes| u32::from_be_bytes(*bytes))
 }
 
+/// The feed and the position that a block's key is made of.
+pub(crate) fn block_position(key: &[u8]) -> Option<(FeedNo, u64)> {
+    last_item(key).map(|place| (place.feed, place.seq))
+}
+
 /// The item that ends a key.
 pub(crate) fn last_item(key: &[u8]) -> Option<ItemKey> {
     let bytes: &[u8; ITEM] = key.last_chunk()?;

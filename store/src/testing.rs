@@ -24,7 +24,7 @@ use crate::family::Family;
 /// # Panics
 /// If the backend breaks the contract.
 pub fn check_backend(make: impl Fn() -> Arc<dyn Backend>) {
-    let checks: [fn(&Arc<dyn Backend>); 14] = [
+    let checks: [fn(&Arc<dyn Backend>); 15] = [
         batch::what_was_put_is_read,
         batch::families_are_apart,
         batch::keys_and_values_may_be_any_bytes,
@@ -35,6 +35,7 @@ pub fn check_backend(make: impl Fn() -> Arc<dyn Backend>) {
         batch::syncing_and_compacting_change_nothing,
         scan::scans_are_ordered_and_half_open,
         scan::scans_stop_when_told,
+        scan::ranges_are_scanned_one_by_one,
         scan::the_last_key_is_the_greatest_below_the_end,
         scan::a_scan_sees_one_moment,
         scan::a_visitor_may_use_the_backend,

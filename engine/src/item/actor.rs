@@ -267,8 +267,7 @@ impl ItemActor {
 }
 
 async fn load(loader: &Loader, gauge: &Gauge, loads: &Loads) -> Result<ItemState, Error> {
-    let loader = loader.clone();
-    let (state, tail) = loads.run(move || loader.load()).await??;
+    let (state, tail) = loads.load(loader.clone()).await?;
     gauge.loaded(tail.messages, tail.bytes);
     Ok(state)
 }

@@ -3,61 +3,119 @@
 //! Invariants:
 //! - there are at most [`LOADS_AT_ONCE_MAX`] threads, however many items are to be loaded; they end with
 //!   the engine;
-//! - loads begin in the order in which they were asked for.
+//! - loads begin in the order in which they were asked for; those that wait when a thread is free are
+//!   loaded together, shared out among the free threads;
+//! - a load that panics breaks its own item alone.
 //!
 //! A runtime's pool for blocking work starts another thread whenever none is idle at that very moment,
 //! and under steady work none is ever idle for long enough to end: it grows, and with it the memory that
 //! threads keep for themselves.
 
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
+use super::state::ItemState;
 use crate::Error;
-use crate::settings::LOADS_AT_ONCE_MAX;
+use crate::settings::{LOADED_TOGETHER_MAX, LOADS_AT_ONCE_MAX};
+use crate::snapshot::{Loader, Tail, load_together};
 
-type Job = Box<dyn FnOnce() + Send>;
+/// An item, and what was read of its log.
+type Loaded = Result<(ItemState, Tail), Error>;
 
 /// The threads that load items.
-#[derive(Debug)]
 pub(crate) struct Loads {
-    jobs: Mutex<Sender<Job>>,
+    queue: Arc<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    requests: VecDeque<(Loader, oneshot::Sender<Loaded>)>,
+    /// Threads that have nothing to do.
+    idle: usize,
+    closed: bool,
 }
 
 impl Loads {
-    /// Starts the threads.
+    /// Starts the threads: no more than there are cores, for a load is work rather than waiting.
     pub(crate) fn start() -> std::io::Result<Self> {
-        let (sender, receiver) = mpsc::channel();
-        let receiver = Arc::new(Mutex::new(receiver));
-        for _ in 0..LOADS_AT_ONCE_MAX {
-            let receiver = receiver.clone();
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let loads = Self { queue: Arc::default() };
+        for _ in 0..cores.min(LOADS_AT_ONCE_MAX) {
+            let queue = loads.queue.clone();
             let thread = std::thread::Builder::new().name("systole-load".to_owned());
-            thread.spawn(move || work(&receiver))?;
+            thread.spawn(move || queue.work())?;
         }
-        Ok(Self { jobs: Mutex::new(sender) })
+        Ok(loads)
     }
 
-    /// Runs `load` when its turn comes.
-    pub(crate) async fn run<T: Send + 'static>(
-        &self,
-        load: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Error> {
+    /// Loads an item when its turn comes.
+    pub(crate) async fn load(&self, loader: Loader) -> Loaded {
         let (reply, answer) = oneshot::channel();
-        // Whoever asked may have gone.
-        let job: Job = Box::new(move || drop(reply.send(load())));
-        let sent = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).send(job);
-        sent.map_err(|_| Error::closed("the engine"))?;
-        answer.await.map_err(|_| Error::internal("loading an item failed"))
+        self.queue.lock().requests.push_back((loader, reply));
+        self.queue.changed.notify_one();
+        answer.await.map_err(|_| Error::internal("loading an item failed"))?
     }
 }
 
-/// Runs jobs until nobody can ask for more. A load that panics breaks its own item alone.
-fn work(jobs: &Mutex<Receiver<Job>>) {
-    loop {
-        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = next else { return };
-        // The reply is dropped by the panic, which is how its asker learns of it.
-        drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)));
+impl Drop for Loads {
+    fn drop(&mut self) {
+        self.queue.lock().closed = true;
+        self.queue.changed.notify_all();
+    }
+}
+
+impl std::fmt::Debug for Loads {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loads").finish_non_exhaustive()
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Nothing panics while it is held.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Loads until nobody can ask for more.
+    fn work(&self) {
+        loop {
+            let mut waiting = self.lock();
+            waiting.idle += 1;
+            while waiting.requests.is_empty() {
+                if waiting.closed {
+                    return;
+                }
+                waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            }
+            let share = waiting.requests.len().div_ceil(waiting.idle).min(LOADED_TOGETHER_MAX);
+            let group: Vec<_> = waiting.requests.drain(..share).collect();
+            waiting.idle -= 1;
+            drop(waiting);
+            load_group(group);
+        }
+    }
+}
+
+fn load_group(group: Vec<(Loader, oneshot::Sender<Loaded>)>) {
+    let (loaders, replies): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+    let Ok(loaded) = catch_unwind(AssertUnwindSafe(|| load_together(&loaders))) else {
+        for (loader, reply) in loaders.into_iter().zip(replies) {
+            // A reply that is dropped by a panic is how its asker learns of it.
+            drop(catch_unwind(AssertUnwindSafe(|| drop(reply.send(loader.load())))));
+        }
+        return;
+    };
+    for (reply, loaded) in replies.into_iter().zip(loaded) {
+        // Whoever asked may have gone.
+        drop(reply.send(loaded));
     }
 }

@@ -1,23 +1,16 @@
 //! Loading an item: its newest checkpoint, then its own messages since, in bounded chunks.
 
-use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use systole_models::{Model as _, ModelRegistry, Object, UnknownModel};
-use systole_proto::{Block, Body, ItemId};
-use systole_store::{ItemKey, ItemRecord, LogEntry, Store};
+use systole_proto::ItemId;
+use systole_store::{ItemKey, ItemRecord, Store};
 
 use super::checkpoint::{Unpacked, unpack};
-use crate::item::state::{Author, Incoming, ItemState};
-use crate::party::effect::LABEL_METADATA;
-use crate::party::history::{self, Pasts};
+use super::together::{Loading, Together};
+use crate::item::state::{Author, ItemState};
 use crate::telemetry::Telemetry;
 use crate::{Error, ErrorKind};
-
-/// Most messages that are read at once while an item is loaded.
-const CHUNK_MESSAGES: usize = 1_024;
 
 /// The messages that an item was loaded from beside its checkpoint.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,19 +47,32 @@ impl Loader {
 
     /// The item from its newest checkpoint and the messages since, and how many those were.
     pub(crate) fn load(&self) -> Result<(ItemState, Tail), Error> {
-        let checkpoint = self.store.items().checkpoint(self.key)?;
-        let state = match checkpoint {
-            Some((_, bytes)) => self.restore(self.record()?, unpack(bytes)?)?,
-            None => self.empty()?,
-        };
-        let mut tail = Tail::default();
-        let state = self.catch_up(state, u64::MAX, &mut tail)?;
-        Ok((state, tail))
+        self.catch_up(self.start(), u64::MAX)
+    }
+
+    /// The item at its newest checkpoint, or at its beginning.
+    fn start(&self) -> Result<ItemState, Error> {
+        match self.store.items().checkpoint(self.key)? {
+            Some((_, bytes)) => self.restore(self.record()?, unpack(bytes)?),
+            None => self.empty(),
+        }
+    }
+
+    /// Applies the log's messages after the state's ordinal, up to `ordinal`.
+    fn catch_up(
+        &self,
+        state: Result<ItemState, Error>,
+        ordinal: u64,
+    ) -> Result<(ItemState, Tail), Error> {
+        let mut item = [Loading::new(&self.store, state)];
+        Together::new(&self.store, &self.telemetry, &mut item, ordinal).run();
+        let [item] = item;
+        item.finish()
     }
 
     /// The item from all of its messages up to `ordinal`, without its checkpoint.
     pub(crate) fn replay(&self, ordinal: u64) -> Result<ItemState, Error> {
-        self.catch_up(self.empty()?, ordinal, &mut Tail::default())
+        self.catch_up(self.empty(), ordinal).map(|(state, _)| state)
     }
 
     /// The item from its checkpoint alone.
@@ -114,7 +120,7 @@ impl Loader {
                     record.clone(),
                     Box::new(UnknownModel::empty(record.model.clone(), record.version)),
                 );
-                return self.catch_up(state, parts.ordinal, &mut Tail::default());
+                return self.catch_up(Ok(state), parts.ordinal).map(|(state, _)| state);
             }
         };
         let metadata = Object::restore(&parts.metadata).map_err(corrupt)?;
@@ -129,79 +135,17 @@ impl Loader {
         }
         Ok(ItemState::restored(record, model, metadata, authors, parts.ordinal))
     }
-
-    /// Applies the log's messages after the state's ordinal, up to `ordinal`, and counts them.
-    fn catch_up(
-        &self,
-        mut state: ItemState,
-        ordinal: u64,
-        tail: &mut Tail,
-    ) -> Result<ItemState, Error> {
-        let mut keys = BTreeMap::new();
-        loop {
-            let entries = self.entries(state.ordinal(), ordinal)?;
-            if entries.is_empty() {
-                return Ok(state);
-            }
-            // Made after the entries were read, for these alone: messages of the next chunk may be
-            // written meanwhile, and their steps are not among those that this one looks ahead at.
-            let mut pasts = Pasts::new(&self.store);
-            let position = |entry: &LogEntry| (entry.feed, entry.seq);
-            let mut positions: Vec<_> = entries.iter().map(position).collect();
-            // A genesis is a message for the model and one for the metadata.
-            positions.dedup();
-            let blocks = self.store.feeds().blocks(&positions)?;
-            self.telemetry.read(blocks.len() as u64);
-            let mut blocks = positions.into_iter().zip(blocks).peekable();
-            let mut batch = Vec::with_capacity(entries.len());
-            for entry in entries {
-                if blocks.peek().is_some_and(|(at, _)| *at != position(&entry)) {
-                    blocks.next();
-                }
-                let block = blocks.peek().and_then(|(_, block)| block.clone());
-                let key = match keys.get(&entry.feed) {
-                    Some(key) => *key,
-                    None => {
-                        let key = history::key(&self.store, entry.feed)?;
-                        keys.insert(entry.feed, key);
-                        key
-                    }
-                };
-                let past = pasts.causal(entry.feed, entry.seq)?.past;
-                let payload = payload(block, &entry)?;
-                tail.messages += 1;
-                tail.bytes += payload.len() as u64;
-                batch.push(Incoming { entry, key, past, payload });
-            }
-            let applied = state.apply(batch)?;
-            self.telemetry.applied(applied.messages);
-        }
-    }
-
-    fn entries(&self, after: u64, until: u64) -> Result<Vec<LogEntry>, Error> {
-        let mut entries = Vec::new();
-        self.store.items().scan_log(self.key, after, &mut |entry| {
-            if entry.ordinal > until || entries.len() == CHUNK_MESSAGES {
-                return ControlFlow::Break(());
-            }
-            entries.push(entry);
-            ControlFlow::Continue(())
-        })?;
-        Ok(entries)
-    }
 }
 
-/// The item's own bytes in a block.
-fn payload(block: Option<Bytes>, entry: &LogEntry) -> Result<Bytes, Error> {
-    let LogEntry { feed, seq, label, .. } = entry;
-    let block = block.ok_or_else(|| Error::corrupt(format!("block {seq} of {feed} is missing")))?;
-    let block = Block::decode(block).map_err(|error| {
-        Error::caused(ErrorKind::Corrupt, format!("block {seq} of {feed} is damaged"), error)
-    })?;
-    match block.body {
-        Body::Genesis(genesis) if *label == LABEL_METADATA => Ok(genesis.metadata),
-        Body::Genesis(genesis) => Ok(genesis.init),
-        Body::Mutation(mutation) => Ok(mutation.payload),
-        _ => Err(Error::corrupt(format!("block {seq} of {feed} holds no message of an item"))),
-    }
+/// Several items of one store, in the order asked: see [`Together`].
+pub(crate) fn load_together(loaders: &[Loader]) -> Vec<Result<(ItemState, Tail), Error>> {
+    let Some(first) = loaders.first() else { return Vec::new() };
+    let mut order: Vec<usize> = (0..loaders.len()).collect();
+    order.sort_unstable_by_key(|at| loaders[*at].key);
+    let start = |at: &usize| Loading::new(&first.store, loaders[*at].start());
+    let mut items: Vec<Loading> = order.iter().map(start).collect();
+    Together::new(&first.store, &first.telemetry, &mut items, u64::MAX).run();
+    let mut loaded: Vec<_> = order.into_iter().zip(items).collect();
+    loaded.sort_unstable_by_key(|(at, _)| *at);
+    loaded.into_iter().map(|(_, item)| item.finish()).collect()
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use crate::backend::{Backend, Visit};
+use crate::backend::{Backend, KeyRange, Visit, VisitRanges};
 use crate::batch::Batch;
 use crate::error::Error;
 use crate::family::Family;
@@ -159,6 +159,16 @@ impl Backend for Faulty {
     ) -> Result<(), Error> {
         self.read()?;
         self.inner.scan_back(family, from, to, visit)
+    }
+
+    fn scan_ranges(
+        &self,
+        family: Family,
+        ranges: &[KeyRange<'_>],
+        visit: VisitRanges<'_>,
+    ) -> Result<(), Error> {
+        self.read()?;
+        self.inner.scan_ranges(family, ranges, visit)
     }
 
     fn write(&self, batch: &Batch) -> Result<(), Error> {

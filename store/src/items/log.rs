@@ -104,6 +104,53 @@ impl ItemStore<'_> {
         })?;
         failure.map_or(Ok(()), Err)
     }
+
+    /// Number of the first message of the chunk in which the item's messages above `after_ordinal` begin,
+    /// or a lower one.
+    pub fn log_start(&self, item: ItemKey, after_ordinal: u64) -> Result<u64, Error> {
+        if after_ordinal == 0 {
+            return Ok(0);
+        }
+        let from = keys::per_item(Kind::ProcessingLog, item);
+        let to = keys::after_prefix(&keys::processing_log(item, after_ordinal));
+        let chunk = self.store.backend().last_in(Family::Log, &from, &to)?;
+        Ok(chunk.and_then(|(key, _)| keys::last_u64(&key)).unwrap_or(after_ordinal))
+    }
+
+    /// Visits the chunks of several items' logs, from the chunk that begins at the given number or the
+    /// next one on; the items rise. A visitor is told the item's place in `items`, and ends that item's
+    /// visit by breaking.
+    pub fn scan_logs(
+        &self,
+        items: &[(ItemKey, u64)],
+        visit: &mut dyn FnMut(usize, &[LogEntry]) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let ends: Vec<_> = items
+            .iter()
+            .map(|(item, from)| {
+                let end = keys::after_prefix(&keys::per_item(Kind::ProcessingLog, *item));
+                (keys::processing_log(*item, *from), end)
+            })
+            .collect();
+        let ranges: Vec<_> = ends.iter().map(|(from, to)| (&from[..], &to[..])).collect();
+        let (mut chunk, mut failure) = (Vec::new(), None);
+        self.store.backend().scan_ranges(Family::Log, &ranges, &mut |at, key, value| {
+            chunk.clear();
+            let decoded = decode(key, value, &mut |entry| {
+                chunk.push(entry);
+                ControlFlow::Continue(())
+            });
+            match decoded {
+                Ok(()) if failure.is_none() => visit(at, &chunk),
+                Ok(()) => ControlFlow::Break(()),
+                Err(malformed) => {
+                    failure.get_or_insert(Error::corrupt(Family::Log, key, malformed.0));
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        failure.map_or(Ok(()), Err)
+    }
 }
 
 fn encode(out: &mut Vec<u8>, entries: &[LogEntry]) {

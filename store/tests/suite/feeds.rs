@@ -35,9 +35,29 @@ fn blocks_are_read_back_as_they_were_put() {
     append(&store, FEED, 5);
     assert_eq!(store.feeds().block(FEED, 3).unwrap().unwrap(), block(3));
     assert_eq!(store.feeds().block(FEED, 5).unwrap(), None);
-    let found = store.feeds().blocks(&[(FEED, 4), (FeedNo(2), 0), (FEED, 0)]).unwrap();
-    let found: Vec<_> = found.into_iter().map(|block| block.map(Vec::from)).collect();
-    assert_eq!(found, [Some(block(4)), None, Some(block(0))]);
+}
+
+#[test]
+fn chosen_blocks_are_visited_wherever_they_lie() {
+    let store = Store::memory();
+    append(&store, FEED, 300);
+    append(&store, FeedNo(FEED.0 + 1), 3);
+    let visit = |seqs: &[u64], most: usize| {
+        let mut positions: Vec<_> = seqs.iter().map(|seq| (FEED, *seq)).collect();
+        positions.push((FeedNo(FEED.0 + 1), 2));
+        let mut seen = Vec::new();
+        let visited = store.feeds().visit_blocks(&positions, &mut |at, bytes| {
+            assert_eq!(bytes, block(positions[at].1));
+            seen.push(at);
+            if seen.len() == most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        visited.unwrap();
+        seen
+    };
+    assert_eq!(visit(&[], 9), [0]);
+    assert_eq!(visit(&[0, 1, 5, 13, 200, 208, 217, 299], 99), [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(visit(&[298, 299, 300, 302, 900], 99), [0, 1, 5], "what is absent is passed");
+    assert_eq!(visit(&[0, 1, 100, 200], 2), [0, 1], "a break ends all");
 }
 
 #[test]
