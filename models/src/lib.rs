@@ -127,6 +127,7 @@
 mod feeds;
 pub mod model;
 pub mod object;
+mod past;
 mod registry;
 mod scan;
 pub mod testing;
@@ -135,6 +136,7 @@ mod unknown;
 
 pub use model::{CorruptCheckpoint, Message, Model, Order, Origin, Outcome};
 pub use object::{Object, ObjectChange, ObjectMutation, ObjectRejection, Value};
+pub use past::{Author, CausalPast, Lengths};
 pub use registry::{AnyModel, AnyOutcome, ModelFactory, ModelRegistry, MutateError, RegistryError};
 pub use text::{Text, TextChange, TextMutation, TextRejection};
 pub use unknown::UnknownModel;

@@ -6,10 +6,10 @@
 //! - a message delivered twice changes nothing;
 //! - [`Model::mutate`] on one replica equals [`Model::apply`] of its bytes on every other.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
-use systole_proto::{FeedKey, Stamp, Timeframe};
+use systole_proto::{FeedKey, Stamp};
+
+use crate::past::CausalPast;
 
 /// The order in which a model needs its messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct Origin {
     pub effective_at: Option<i64>,
     /// What the author had seen of this item: the block's causal past, restricted to the feeds that
     /// wrote to the item. `past.length(feed) > seq` means that message (feed, seq) is in the past.
-    pub past: Arc<Timeframe>,
+    pub past: CausalPast,
 }
 
 impl Origin {
@@ -68,18 +68,36 @@ pub struct Outcome<C> {
     pub changes: Vec<C>,
     /// Messages that every replica ignores: index in the batch, and why.
     pub refused: Vec<(usize, String)>,
+    unheard: bool,
 }
 
 impl<C> Default for Outcome<C> {
     fn default() -> Self {
-        Self { changes: Vec::new(), refused: Vec::new() }
+        Self::of(Vec::new(), Vec::new())
     }
 }
 
 impl<C> Outcome<C> {
+    /// An outcome with these changes and refusals.
+    pub(crate) fn of(changes: Vec<C>, refused: Vec<(usize, String)>) -> Self {
+        Self { changes, refused, unheard: false }
+    }
+
+    /// An outcome whose changes nobody will read.
+    pub fn unheard() -> Self {
+        Self { unheard: true, ..Self::default() }
+    }
+
+    /// Whether changes are of any use: a model may save itself the work where they are not.
+    pub fn is_heard(&self) -> bool {
+        !self.unheard
+    }
+
     /// Records one change.
     pub fn changed(&mut self, change: C) {
-        self.changes.push(change);
+        if self.is_heard() {
+            self.changes.push(change);
+        }
     }
 
     /// Records that the message at `index` of the batch is ignored, and why.

@@ -147,14 +147,15 @@ pub trait ModelFactory: Send + Sync {
 
 /// A [`Model`] whose Rust type only its user knows.
 pub trait AnyModel: Send {
-    /// See [`Model::apply`].
-    fn apply(&mut self, batch: &[Message]) -> AnyOutcome;
+    /// See [`Model::apply`]. Unless `heard`, nobody will read the changes.
+    fn apply(&mut self, batch: &[Message], heard: bool) -> AnyOutcome;
     /// See [`Model::mutate`]; `mutation` holds the `Mutation` of the model's type. On `Err` the state is
-    /// untouched.
+    /// untouched. Unless `heard`, nobody will read the changes.
     fn mutate(
         &mut self,
         mutation: Box<dyn Any + Send>,
         origin: &Origin,
+        heard: bool,
     ) -> Result<(Bytes, AnyOutcome), MutateError>;
     /// See [`Model::checkpoint`].
     fn checkpoint(&self) -> Vec<u8>;
@@ -188,7 +189,8 @@ impl AnyOutcome {
     /// The outcome of a batch that a model of type `M` applied; `None` if it was another type.
     pub fn downcast<M: Model>(self) -> Option<Outcome<M::Change>> {
         let changes = self.changes.downcast::<Vec<M::Change>>().ok()?;
-        Some(Outcome { changes: Arc::unwrap_or_clone(changes), refused: self.refused })
+        let (changes, refused) = (Arc::unwrap_or_clone(changes), self.refused);
+        Some(Outcome::of(changes, refused))
     }
 }
 
@@ -273,9 +275,13 @@ impl<M: Model> ModelFactory for Factory<M> {
 
 struct Typed<M>(M);
 
+fn outcome<C>(heard: bool) -> Outcome<C> {
+    if heard { Outcome::default() } else { Outcome::unheard() }
+}
+
 impl<M: Model> AnyModel for Typed<M> {
-    fn apply(&mut self, batch: &[Message]) -> AnyOutcome {
-        let mut outcome = Outcome::default();
+    fn apply(&mut self, batch: &[Message], heard: bool) -> AnyOutcome {
+        let mut outcome = outcome(heard);
         self.0.apply(batch, &mut outcome);
         outcome.into()
     }
@@ -284,9 +290,10 @@ impl<M: Model> AnyModel for Typed<M> {
         &mut self,
         mutation: Box<dyn Any + Send>,
         origin: &Origin,
+        heard: bool,
     ) -> Result<(Bytes, AnyOutcome), MutateError> {
         let mutation = mutation.downcast::<M::Mutation>().map_err(|_| MutateError::WrongType)?;
-        let mut outcome = Outcome::default();
+        let mut outcome = outcome(heard);
         match self.0.mutate(*mutation, origin, &mut outcome) {
             Ok(payload) => Ok((payload, outcome.into())),
             Err(rejection) => Err(MutateError::Rejected(Box::new(rejection))),

@@ -76,12 +76,14 @@ impl UnknownModel {
 }
 
 impl AnyModel for UnknownModel {
-    fn apply(&mut self, batch: &[Message]) -> AnyOutcome {
+    fn apply(&mut self, batch: &[Message], _heard: bool) -> AnyOutcome {
         for message in batch {
             if self.feeds.advance(&message.origin.feed, message.origin.seq).is_some() {
-                // A slice would keep the whole range alive that the message came in.
+                // A slice would keep the whole range alive that the message came in, and its past what
+                // the party knows of all feeds.
                 let payload = Bytes::copy_from_slice(&message.payload);
-                self.messages.push(Message { origin: message.origin.clone(), payload });
+                let origin = Origin { past: message.origin.past.detached(), ..message.origin };
+                self.messages.push(Message { origin, payload });
             }
         }
         AnyOutcome { changes: Arc::new(()), count: 0, refused: Vec::new() }
@@ -91,6 +93,7 @@ impl AnyModel for UnknownModel {
         &mut self,
         _mutation: Box<dyn Any + Send>,
         _origin: &Origin,
+        _heard: bool,
     ) -> Result<(Bytes, AnyOutcome), MutateError> {
         Err(MutateError::Unregistered)
     }
@@ -120,7 +123,7 @@ impl AnyModel for UnknownModel {
 
     fn memory_bytes(&self) -> usize {
         let heap = |message: &Message| {
-            message.payload.len() + message.origin.past.len() * size_of::<(FeedKey, u64)>()
+            message.payload.len() + message.origin.past.iter().count() * size_of::<(FeedKey, u64)>()
         };
         size_of::<Self>()
             + self.type_name.len()
@@ -203,7 +206,7 @@ fn read(message: wire::Message, keys: &[FeedKey]) -> Result<Message, CorruptChec
         lamport: message.lamport,
         stamp: Stamp { millis: message.stamp_millis, logical },
         effective_at: message.effective_at,
-        past: Arc::new(past),
+        past: past.into(),
     };
     Ok(Message { origin, payload: message.payload })
 }

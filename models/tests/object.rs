@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
-use std::sync::Arc;
 
 use bytes::Bytes;
 use systole_models::object::*;
@@ -30,7 +29,7 @@ impl Device {
             lamport: self.lamport + 1,
             stamp: Stamp::default(),
             effective_at: None,
-            past: Arc::new(self.seen.clone()),
+            past: self.seen.clone().into(),
         }
     }
 
@@ -58,7 +57,7 @@ impl Device {
     }
 
     fn note(&mut self, origin: &Origin) {
-        self.seen.merge(&origin.past);
+        self.seen.extend(origin.past.iter());
         self.seen.advance_to(origin.feed, origin.seq + 1);
         self.lamport = self.lamport.max(origin.lamport);
     }

@@ -2,14 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
-use std::sync::Arc;
 
 use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use systole_models::object::{ItemReference, Value};
 use systole_models::{Message, Model, Object, ObjectMutation, Origin, Outcome};
-use systole_proto::{FeedKey, ItemId, PartyKey, Stamp, Timeframe};
+use systole_proto::{FeedKey, ItemId, PartyKey, Stamp};
 
 fn origin(feed: u8, seq: u64, lamport: u64) -> Origin {
     let past = (1..=2).map(|feed| (FeedKey([feed; 32]), if lamport > 2 { 9 } else { 0 }));
@@ -19,7 +18,7 @@ fn origin(feed: u8, seq: u64, lamport: u64) -> Origin {
         lamport,
         stamp: Stamp::default(),
         effective_at: None,
-        past: Arc::new(past.collect::<Timeframe>()),
+        past: past.collect(),
     }
 }
 

@@ -4,7 +4,6 @@
 #![allow(unsafe_code, reason = "an allocator that counts can only be written so")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use systole_models::object::Value;
@@ -37,7 +36,7 @@ fn origin(seq: u64) -> Origin {
     let feed = FeedKey([1; 32]);
     let past = Timeframe::from_iter([(feed, seq)]);
     let stamp = Stamp::default();
-    Origin { feed, seq, lamport: seq + 1, stamp, effective_at: None, past: Arc::new(past) }
+    Origin { feed, seq, lamport: seq + 1, stamp, effective_at: None, past: past.into() }
 }
 
 fn write(object: &mut Object, seq: u64, mutation: ObjectMutation) -> usize {

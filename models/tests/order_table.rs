@@ -5,7 +5,6 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
-use std::sync::Arc;
 
 use systole_models::{Message, Model, Object, ObjectMutation, Origin, Outcome};
 use systole_proto::{FeedKey, Stamp, Timeframe};
@@ -44,7 +43,7 @@ fn history(feeds: usize, messages: usize, random: &mut Random) -> Vec<Message> {
             let mut wanted = seen.clone();
             let newest = history.iter().rev().find(|message| message.origin.feed == key(other));
             let Some(newest) = newest else { continue };
-            wanted.merge(&newest.origin.past);
+            wanted.extend(newest.origin.past.iter());
             wanted.advance_to(key(other), newest.origin.seq + 1);
             for message in &history {
                 let Origin { feed, seq, .. } = message.origin;
@@ -62,7 +61,7 @@ fn history(feeds: usize, messages: usize, random: &mut Random) -> Vec<Message> {
             lamport: *lamport,
             stamp: Stamp::default(),
             effective_at: None,
-            past: Arc::new(seen.clone()),
+            past: seen.clone().into(),
         };
         seen.advance_to(key(feed), origin.seq + 1);
         let mutation = ObjectMutation::set("field", number as i64);
@@ -78,8 +77,9 @@ fn delivery(history: &[Message], random: &mut Random) -> Vec<Message> {
     let mut order: Vec<Message> = Vec::new();
     let mut delivered = Timeframe::new();
     while !waiting.is_empty() {
-        let ready: Vec<usize> =
-            (0..waiting.len()).filter(|&at| delivered.covers(&waiting[at].origin.past)).collect();
+        let ready: Vec<usize> = (0..waiting.len())
+            .filter(|&at| delivered.covers(&waiting[at].origin.past.iter().collect()))
+            .collect();
         let message = waiting.remove(ready[random.below(ready.len())]);
         delivered.advance_to(message.origin.feed, message.origin.seq + 1);
         order.push(message);

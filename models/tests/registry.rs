@@ -118,7 +118,7 @@ fn a_model_behind_its_type_works_like_the_model() {
 
     let mut writer = factory.empty();
     let mutation = Box::new(ObjectMutation::set("title", "x"));
-    let (payload, outcome) = writer.mutate(mutation, &origin()).unwrap();
+    let (payload, outcome) = writer.mutate(mutation, &origin(), true).unwrap();
     assert_eq!(outcome.count, 1);
     assert_eq!(outcome.downcast::<Object>().unwrap().changes[0].after, Some("x".into()));
 
@@ -127,7 +127,7 @@ fn a_model_behind_its_type_works_like_the_model() {
         Message { origin: origin(), payload },
         Message { origin: Origin { seq: 1, lamport: 2, ..origin() }, payload: Bytes::new() },
     ];
-    let outcome = reader.apply(&batch);
+    let outcome = reader.apply(&batch, true);
     assert_eq!((outcome.count, outcome.refused.len(), outcome.refused[0].0), (1, 1, 1));
     assert!(outcome.downcast::<Note>().is_none());
 
@@ -146,9 +146,9 @@ fn a_mutation_that_cannot_happen_says_why() {
     registry.register::<Object>().unwrap();
     let mut model = registry.model(Object::TYPE, 1).unwrap().empty();
     let before = model.checkpoint();
-    let error = model.mutate(Box::new("text"), &origin()).unwrap_err();
+    let error = model.mutate(Box::new("text"), &origin(), true).unwrap_err();
     assert!(matches!(error, MutateError::WrongType));
-    let error = model.mutate(Box::new(ObjectMutation::set("", 1i64)), &origin()).unwrap_err();
+    let error = model.mutate(Box::new(ObjectMutation::set("", 1i64)), &origin(), true).unwrap_err();
     let rejection = std::error::Error::source(&error).unwrap();
     assert_eq!(rejection.downcast_ref(), Some(&ObjectRejection::EmptyKey));
     assert_eq!(model.checkpoint(), before);

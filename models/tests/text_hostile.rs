@@ -143,7 +143,7 @@ impl World {
             if self.random.one_in(4) { self.messages.len() } else { 6.min(self.messages.len()) };
         let index = self.messages.len() - 1 - self.random.below(back);
         let origin = &self.messages[index].origin;
-        let mut version = (*origin.past).clone();
+        let mut version = origin.past.iter().collect::<Timeframe>();
         version.set(origin.feed, origin.seq + 1);
         version
     }

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
-use std::sync::Arc;
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -10,7 +9,7 @@ use proptest::test_runner::FileFailurePersistence;
 use systole_models::{
     AnyModel, Message, Model, MutateError, Object, ObjectMutation, Origin, Outcome, UnknownModel,
 };
-use systole_proto::{FeedKey, Stamp, Timeframe};
+use systole_proto::{FeedKey, Stamp};
 
 fn origin(feed: u8, seq: u64, lamport: u64, past: &[(u8, u64)]) -> Origin {
     let past = past.iter().map(|&(feed, length)| (FeedKey([feed; 32]), length));
@@ -20,7 +19,7 @@ fn origin(feed: u8, seq: u64, lamport: u64, past: &[(u8, u64)]) -> Origin {
         lamport,
         stamp: Stamp { millis: 1_700_000_000_000 + seq, logical: 3 },
         effective_at: (seq == 4).then_some(-7),
-        past: Arc::new(past.collect::<Timeframe>()),
+        past: past.collect(),
     }
 }
 
@@ -45,7 +44,7 @@ fn unknown() -> UnknownModel {
 #[test]
 fn messages_survive_a_checkpoint_with_origin_and_past() {
     let mut model = unknown();
-    model.apply(&messages());
+    model.apply(&messages(), false);
     let restored = UnknownModel::restore("example.later", 3, &model.checkpoint()).unwrap();
     assert_eq!((restored.type_name(), restored.version(), restored.len()), ("example.later", 3, 4));
     let mut expected = messages();
@@ -56,10 +55,10 @@ fn messages_survive_a_checkpoint_with_origin_and_past() {
 #[test]
 fn a_message_delivered_twice_is_kept_once_also_after_a_restart() {
     let mut model = unknown();
-    model.apply(&messages());
-    model.apply(&messages()[1..3]);
+    model.apply(&messages(), false);
+    model.apply(&messages()[1..3], false);
     let mut restored = UnknownModel::restore("example.later", 3, &model.checkpoint()).unwrap();
-    restored.apply(&messages());
+    restored.apply(&messages(), false);
     assert_eq!((model.len(), restored.len()), (4, 4));
     assert_eq!(model.checkpoint(), restored.checkpoint());
 }
@@ -67,11 +66,11 @@ fn a_message_delivered_twice_is_kept_once_also_after_a_restart() {
 #[test]
 fn checkpoints_do_not_depend_on_the_order_of_arrival() {
     let (mut one, mut other) = (unknown(), unknown());
-    one.apply(&messages());
+    one.apply(&messages(), false);
     let mut batch = messages();
     batch.swap(0, 1);
-    other.apply(&batch[..2]);
-    other.apply(&batch[2..]);
+    other.apply(&batch[..2], false);
+    other.apply(&batch[2..], false);
     assert_eq!(one.checkpoint(), other.checkpoint());
 }
 
@@ -83,7 +82,7 @@ fn it_comes_to_life_with_its_whole_history() {
         let origin = origin(1, seq, seq + 1, &[(1, seq)]);
         let mutation = ObjectMutation::set(format!("field {}", seq % 3), seq as i64);
         let payload = writer.mutate(mutation, &origin, &mut Outcome::default()).unwrap();
-        unknown.apply(&[Message { origin, payload }]);
+        unknown.apply(&[Message { origin, payload }], false);
     }
     let restored = UnknownModel::restore(Object::TYPE, 1, &unknown.checkpoint()).unwrap();
     let mut object = Object::empty();
@@ -93,7 +92,7 @@ fn it_comes_to_life_with_its_whole_history() {
 
 #[test]
 fn it_cannot_be_changed() {
-    let error = unknown().mutate(Box::new(()), &origin(1, 0, 1, &[])).unwrap_err();
+    let error = unknown().mutate(Box::new(()), &origin(1, 0, 1, &[]), false).unwrap_err();
     assert!(matches!(error, MutateError::Unregistered));
 }
 
@@ -101,7 +100,7 @@ fn it_cannot_be_changed() {
 fn its_memory_is_counted() {
     let mut model = unknown();
     let before = model.memory_bytes();
-    model.apply(&[Message { origin: origin(1, 0, 1, &[]), payload: vec![0; 10_000].into() }]);
+    model.apply(&[Message { origin: origin(1, 0, 1, &[]), payload: vec![0; 10_000].into() }], false);
     assert!(model.memory_bytes() > before + 10_000);
 }
 
@@ -109,7 +108,7 @@ fn its_memory_is_counted() {
 fn a_checkpoint_of_the_first_release_is_read() {
     let bytes = hex(include_str!("fixtures/unknown_checkpoint_1.hex"));
     let mut model = unknown();
-    model.apply(&messages());
+    model.apply(&messages(), false);
     assert_eq!(model.checkpoint(), bytes);
     assert_eq!(UnknownModel::restore("example.later", 3, &bytes).unwrap().len(), 4);
 }
@@ -132,7 +131,7 @@ proptest! {
         cut in 0..8usize,
     ) {
         let mut model = unknown();
-        model.apply(&messages());
+        model.apply(&messages(), false);
         let mut bytes = model.checkpoint();
         bytes.truncate(bytes.len() - cut);
         let length = bytes.len();

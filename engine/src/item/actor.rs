@@ -133,6 +133,10 @@ impl Message<Command> for ItemActor {
             self.state = load(&self.loader, &self.gauge, &self.loads).await;
             self.measure(0, 0);
         }
+        if let Ok(state) = &mut self.state {
+            let listeners = self.updates.as_ref().map_or(0, broadcast::Sender::receiver_count);
+            state.hear(listeners > 0);
+        }
         match command {
             Command::Deliver { batch, bytes, _permit } => self.deliver(batch, bytes),
             Command::Mutate { mutations, reply } => {

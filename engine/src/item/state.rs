@@ -13,10 +13,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use systole_models::Model as _;
 use systole_models::{
-    AnyModel, AnyOutcome, Message, MutateError, Object, ObjectChange, ObjectMutation, Origin,
-    Outcome,
+    self as models, AnyModel, AnyOutcome, CausalPast, Message, MutateError, Object, ObjectChange,
+    ObjectMutation, Origin, Outcome,
 };
-use systole_proto::{FeedKey, Stamp, Timeframe};
+use systole_proto::{FeedKey, Stamp};
 use systole_store::{FeedNo, ItemRecord, LogEntry};
 
 use crate::party::causal::Past;
@@ -72,16 +72,20 @@ pub(crate) struct ItemState {
     pub(crate) record: Arc<ItemRecord>,
     model: Box<dyn AnyModel>,
     metadata: Object,
-    authors: Vec<Author>,
+    /// Rising by key; shared with the pasts of messages, and another list once a feed is added.
+    authors: Arc<Vec<models::Author>>,
+    /// For each author, one past its last message.
+    nexts: Vec<u64>,
     ordinal: u64,
     broken: Option<String>,
+    /// Whether somebody reads what changes.
+    heard: bool,
 }
 
 impl ItemState {
     /// An item before its first message.
     pub(crate) fn new(record: Arc<ItemRecord>, model: Box<dyn AnyModel>) -> Self {
-        let metadata = Object::empty();
-        Self { record, model, metadata, authors: Vec::new(), ordinal: 0, broken: None }
+        Self::restored(record, model, Object::empty(), Vec::new(), 0)
     }
 
     /// An item as a checkpoint describes it.
@@ -89,10 +93,23 @@ impl ItemState {
         record: Arc<ItemRecord>,
         model: Box<dyn AnyModel>,
         metadata: Object,
-        authors: Vec<Author>,
+        mut authors: Vec<Author>,
         ordinal: u64,
     ) -> Self {
-        Self { record, model, metadata, authors, ordinal, broken: None }
+        authors.sort_unstable_by_key(|author| author.key);
+        let nexts = authors.iter().map(|author| author.next).collect();
+        let author = |author: &Author| models::Author {
+            key: author.key,
+            number: author.feed.0,
+            first: author.first,
+        };
+        let authors = Arc::new(authors.iter().map(author).collect());
+        Self { record, model, metadata, authors, nexts, ordinal, broken: None, heard: false }
+    }
+
+    /// Whether somebody reads what changes from here on.
+    pub(crate) fn hear(&mut self, heard: bool) {
+        self.heard = heard;
     }
 
     /// Applies messages in the order given; those already contained are skipped.
@@ -113,7 +130,7 @@ impl ItemState {
                 incoming.entry.lamport,
                 incoming.entry.stamp,
                 incoming.entry.effective_at,
-                &incoming.past,
+                incoming.past,
             );
             self.wrote(incoming.entry.feed, incoming.key, incoming.entry.seq);
             if incoming.payload.is_empty() {
@@ -126,7 +143,7 @@ impl ItemState {
             list.push(Message { origin, payload: incoming.payload });
         }
         if !model.is_empty() {
-            let outcome = self.guard(|state| state.model.apply(&model))?;
+            let outcome = self.guard(|state| state.model.apply(&model, state.heard))?;
             note_refused(&mut applied, &outcome.refused, &model);
             applied.model = Some(outcome);
         }
@@ -148,7 +165,7 @@ impl ItemState {
         self.check()?;
         let origin = self.local_origin(at);
         let (payload, outcome) = self
-            .guard(|state| state.model.mutate(mutation, &origin))?
+            .guard(|state| state.model.mutate(mutation, &origin, state.heard))?
             .map_err(|error| match error {
                 MutateError::Rejected(source) => {
                     Error::boxed(ErrorKind::Rejected, "the model refuses the mutation", source)
@@ -193,9 +210,14 @@ impl ItemState {
         Ok(&self.metadata)
     }
 
-    /// The feeds that wrote to the item.
-    pub(crate) fn authors(&self) -> &[Author] {
-        &self.authors
+    /// The feeds that wrote to the item, by rising key.
+    pub(crate) fn authors(&self) -> impl Iterator<Item = Author> + '_ {
+        self.authors.iter().zip(&self.nexts).map(|(author, next)| Author {
+            feed: FeedNo(author.number),
+            key: author.key,
+            first: author.first,
+            next: *next,
+        })
     }
 
     /// Number of the last message contained.
@@ -232,7 +254,7 @@ impl ItemState {
     }
 
     fn local_origin(&self, at: &Placement) -> Origin {
-        self.origin(at.feed, at.key, at.seq, at.lamport, at.stamp, at.effective_at, &at.past)
+        self.origin(at.feed, at.key, at.seq, at.lamport, at.stamp, at.effective_at, at.past.clone())
     }
 
     /// Notes a message that stands at `at` and carries nothing for the model.
@@ -251,23 +273,21 @@ impl ItemState {
         lamport: u64,
         stamp: Stamp,
         effective_at: Option<i64>,
-        past: &Past,
+        past: Arc<Past>,
     ) -> Origin {
-        let mut seen = Timeframe::default();
-        for author in &self.authors {
-            let length = if author.feed == feed { seq } else { past.length(author.feed) };
-            if length > author.first {
-                seen.set(author.key, length);
-            }
-        }
-        Origin { feed: key, seq, lamport, stamp, effective_at, past: Arc::new(seen) }
+        let past = CausalPast::new(self.authors.clone(), past, Some((feed.0, seq)));
+        Origin { feed: key, seq, lamport, stamp, effective_at, past }
     }
 
     fn wrote(&mut self, feed: FeedNo, key: FeedKey, seq: u64) {
-        match self.authors.iter_mut().find(|author| author.feed == feed) {
-            Some(author) => author.next = author.next.max(seq + 1),
-            None => self.authors.push(Author { feed, key, first: seq, next: seq + 1 }),
+        if let Some(at) = self.authors.iter().position(|author| author.number == feed.0) {
+            self.nexts[at] = self.nexts[at].max(seq + 1);
+            return;
         }
+        let at = self.authors.partition_point(|author| author.key < key);
+        let author = models::Author { key, number: feed.0, first: seq };
+        Arc::make_mut(&mut self.authors).insert(at, author);
+        self.nexts.insert(at, seq + 1);
     }
 
     fn check(&self) -> Result<(), Error> {

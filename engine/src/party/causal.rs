@@ -87,6 +87,12 @@ impl Past {
     }
 }
 
+impl systole_models::Lengths for Past {
+    fn length(&self, number: u32) -> u64 {
+        self.length(FeedNo(number))
+    }
+}
+
 /// Lamport number and past of one block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Causal {

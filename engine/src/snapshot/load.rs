@@ -110,7 +110,7 @@ impl Loader {
             (Some(factory), false) => factory.restore(&parts.model).map_err(corrupt)?,
             (Some(factory), true) => {
                 let mut model = factory.empty();
-                model.apply(&raw().map_err(corrupt)?.into_messages());
+                model.apply(&raw().map_err(corrupt)?.into_messages(), false);
                 model
             }
             (None, true) => Box::new(raw().map_err(corrupt)?),

@@ -144,7 +144,7 @@ impl<'a> Together<'a> {
                     }
                 }
             };
-            self.gather(&wanted, &blocks)?;
+            self.gather(&wanted, blocks)?;
             for item in &mut *self.items {
                 let applied = item.upcoming.partition_point(|entry| entry.ordinal <= reach);
                 if applied > 0 {
@@ -193,9 +193,8 @@ impl<'a> Together<'a> {
         let mut wanted = Vec::new();
         for (at, item) in self.items.iter().enumerate() {
             let due = item.upcoming.iter().take_while(|entry| entry.ordinal <= reach);
-            let place = |(nth, entry): (usize, &LogEntry)| {
-                (entry.feed, entry.seq, at as u32, nth as u32)
-            };
+            let place =
+                |(nth, entry): (usize, &LogEntry)| (entry.feed, entry.seq, at as u32, nth as u32);
             wanted.extend(due.enumerate().map(place));
         }
         wanted.sort_unstable();
@@ -238,17 +237,17 @@ impl<'a> Together<'a> {
     }
 
     /// Hands every message to its item.
-    fn gather(&mut self, wanted: &[Wanted], blocks: &[Bytes]) -> Result<(), Error> {
+    fn gather(&mut self, wanted: &[Wanted], blocks: Vec<Bytes>) -> Result<(), Error> {
         // Made after the entries were read, for these alone: messages of the next step may be written
         // meanwhile, and their steps are not among those that this one looks ahead at.
         let mut pasts = Pasts::new(self.store);
-        let mut blocks = blocks.iter();
-        let (mut position, mut block) = (None, Bytes::new());
+        let mut blocks = blocks.into_iter();
+        let (mut position, mut body) = (None, Ok(Body::Empty));
         for message in wanted {
             let entry = *self.entry(message);
             if position != Some((entry.feed, entry.seq)) {
                 position = Some((entry.feed, entry.seq));
-                block = blocks.next().expect("one for each position").clone();
+                body = decode(blocks.next().expect("one for each position"), &entry);
             }
             let key = match self.keys.get(&entry.feed) {
                 Some(key) => *key,
@@ -260,7 +259,7 @@ impl<'a> Together<'a> {
             };
             let past = pasts.causal(entry.feed, entry.seq)?.past;
             let item = &mut self.items[message.2 as usize];
-            match payload(&block, &entry) {
+            match payload(&body, &entry) {
                 Ok(payload) => {
                     item.tail.messages += 1;
                     item.tail.bytes += payload.len() as u64;
@@ -278,19 +277,25 @@ impl<'a> Together<'a> {
     }
 }
 
-/// The item's own bytes in a block.
-fn payload(block: &Bytes, entry: &LogEntry) -> Result<Bytes, Error> {
-    let LogEntry { feed, seq, label, .. } = entry;
+/// What the block of an entry says; no bytes are of a block that is not there.
+fn decode(block: Bytes, entry: &LogEntry) -> Result<Body, Error> {
+    let LogEntry { feed, seq, .. } = entry;
     if block.is_empty() {
         return Err(Error::corrupt(format!("block {seq} of {feed} is missing")));
     }
-    let block = Block::decode(block.clone()).map_err(|error| {
+    let block = Block::decode(block).map_err(|error| {
         Error::caused(ErrorKind::Corrupt, format!("block {seq} of {feed} is damaged"), error)
     })?;
-    match block.body {
-        Body::Genesis(genesis) if *label == LABEL_METADATA => Ok(genesis.metadata),
-        Body::Genesis(genesis) => Ok(genesis.init),
-        Body::Mutation(mutation) => Ok(mutation.payload),
+    Ok(block.body)
+}
+
+/// The item's own bytes in what a block says.
+fn payload(body: &Result<Body, Error>, entry: &LogEntry) -> Result<Bytes, Error> {
+    let LogEntry { feed, seq, label, .. } = entry;
+    match body.as_ref().map_err(Clone::clone)? {
+        Body::Genesis(genesis) if *label == LABEL_METADATA => Ok(genesis.metadata.clone()),
+        Body::Genesis(genesis) => Ok(genesis.init.clone()),
+        Body::Mutation(mutation) => Ok(mutation.payload.clone()),
         _ => Err(Error::corrupt(format!("block {seq} of {feed} holds no message of an item"))),
     }
 }

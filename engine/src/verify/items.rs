@@ -18,7 +18,7 @@ use super::report::{Damage, DamageKind, chain, unreadable};
 use super::rules::Derived;
 use super::{Context, Sink};
 use crate::Error;
-use crate::item::state::{Author, ItemState};
+use crate::item::state::ItemState;
 use crate::party::effect::{LABEL_METADATA, LABEL_MODEL};
 use crate::party::history;
 use crate::snapshot::Loader;
@@ -420,11 +420,7 @@ struct Wrong {
 
 /// The part of an item in which two states differ.
 fn difference(restored: &ItemState, replayed: &ItemState) -> Result<Option<&'static str>, Error> {
-    let authors = |state: &ItemState| {
-        let mut authors: Vec<Author> = state.authors().to_vec();
-        authors.sort_unstable_by_key(|author| author.feed);
-        authors
-    };
+    let authors = |state: &ItemState| state.authors().collect::<Vec<_>>();
     Ok(if restored.ordinal() != replayed.ordinal() {
         Some("processing number")
     } else if authors(restored) != authors(replayed) {

@@ -123,7 +123,7 @@ impl Model for Both {
     ) -> Result<Bytes, ObjectRejection> {
         let payload = self.object.mutate(mutation, origin, outcome)?;
         let message = Message { origin: origin.clone(), payload: payload.clone() };
-        self.messages.apply(&[message]);
+        self.messages.apply(&[message], true);
         Ok(payload)
     }
 
@@ -133,7 +133,7 @@ impl Model for Both {
             let before = self.values();
             let mut one = Outcome::default();
             self.object.apply(std::slice::from_ref(message), &mut one);
-            self.messages.apply(std::slice::from_ref(message));
+            self.messages.apply(std::slice::from_ref(message), true);
             let mut told = before;
             for change in &one.changes {
                 assert_ne!(change.before, change.after, "a change changes");

@@ -6,14 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use systole_proto::Timeframe;
-
 use super::mutation::Operation;
 use super::path::{Path, is_below};
 use super::register::{Dot, Register, Sibling};
 use super::value::Value;
 use super::{Object, ObjectChange};
 use crate::model::{Origin, Outcome};
+use crate::past::CausalPast;
 
 impl Object {
     /// Applies the operations of the message at `origin`, unless it was applied before.
@@ -32,12 +31,14 @@ impl Object {
             Ok([operation]) => vec![operation],
             Err(operations) => last_of_each_path(operations),
         };
-        let region = Region::of(&operations, self);
-        let before = self.values_in(&region);
+        let region = outcome.is_heard().then(|| Region::of(&operations, self));
+        let before = region.as_ref().map(|region| self.values_in(region));
         for operation in operations {
             self.perform_one(operation, dot, &origin.past);
         }
-        report(before, self.values_in(&region), outcome);
+        if let Some((region, before)) = region.zip(before) {
+            report(before, self.values_in(&region), outcome);
+        }
     }
 
     /// Whether nothing was written above or below `path`, as in objects without nesting.
@@ -53,9 +54,12 @@ impl Object {
         &mut self,
         operation: Operation,
         dot: Dot,
-        past: &Timeframe,
+        past: &CausalPast,
         outcome: &mut Outcome<ObjectChange>,
     ) {
+        if !outcome.is_heard() {
+            return self.perform_one(operation, dot, past);
+        }
         let path = operation.path.clone();
         let value = |object: &Self| object.registers.get(&path)?.winner().value.clone();
         let before = value(self);
@@ -66,7 +70,7 @@ impl Object {
         }
     }
 
-    fn perform_one(&mut self, operation: Operation, dot: Dot, past: &Timeframe) {
+    fn perform_one(&mut self, operation: Operation, dot: Dot, past: &CausalPast) {
         let Self { feeds, registers, content_bytes } = self;
         // Operations of one message know those before them, and a feed always knows itself.
         let seen = |other: &Dot| {

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
 
 use systole_proto::{FeedKey, Stamp, Timeframe};
 
@@ -157,7 +156,7 @@ impl History {
         reader.writer.apply(&batch, &mut Outcome::default());
         for message in &batch {
             reader.reader.apply(std::slice::from_ref(message), &mut Outcome::default());
-            reader.frame.merge(&message.origin.past);
+            reader.frame.extend(message.origin.past.iter());
             reader.frame.advance_to(message.origin.feed, message.origin.seq + 1);
             reader.lamport = reader.lamport.max(message.origin.lamport);
             reader.authors.insert(message.origin.feed);
@@ -249,7 +248,7 @@ impl<M: Model> Replica<M> {
             // Clocks lie: nothing may depend on them.
             stamp: Stamp { millis: lamport.wrapping_mul(0x9e37_79b9) % 1000, logical: 0 },
             effective_at: (seq % 3 == 1).then_some(-(lamport as i64)),
-            past: Arc::new(past),
+            past: past.into(),
         }
     }
 

@@ -16,9 +16,10 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 
-use systole_proto::{FeedKey, Timeframe};
+use systole_proto::FeedKey;
+
+use crate::past::CausalPast;
 
 use super::columns::{Ends, Kinds, Sights, Steps};
 use super::peers::Peers;
@@ -49,7 +50,7 @@ struct Tip {
     /// Numbers of all feeds, its own included.
     total: Total,
     /// The past that `seen` is known to hold; later pasts are compared to it.
-    past: Option<Arc<Timeframe>>,
+    past: Option<CausalPast>,
 }
 
 /// Deletes of what another feed deleted as well.
@@ -206,10 +207,7 @@ impl History {
             }
         };
         match &own.tip.past {
-            Some(past) if Arc::ptr_eq(past, &origin.past) => {}
-            Some(past) => {
-                past.gaps(&origin.past).for_each(|(feed, _, length)| note(&feed, length));
-            }
+            Some(past) => origin.past.gains_since(past, note),
             None => origin.past.iter().for_each(|(feed, length)| note(&feed, length)),
         }
         let deps = self.latest(Reach { track, end: start }, &advanced);
@@ -294,7 +292,7 @@ impl History {
     pub(super) fn others<'a>(
         &'a self,
         track: usize,
-        past: &'a Timeframe,
+        past: &'a CausalPast,
     ) -> impl Iterator<Item = Reach> + 'a {
         past.iter().filter_map(move |(feed, length)| {
             let other = *self.by_feed.get(&feed).filter(|&&other| other != track)?;

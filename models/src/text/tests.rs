@@ -2,16 +2,16 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
 
 use systole_proto::{FeedKey, Stamp, Timeframe};
 
 use super::adapter::DocumentOp;
 use super::*;
+use crate::past::CausalPast;
 
 fn origin(seq: u64) -> Origin {
     let feed = FeedKey::from_bytes(&[1; 32]).unwrap();
-    let past = Arc::new(Timeframe::from_iter([(feed, seq)]));
+    let past = CausalPast::from_iter([(feed, seq)]);
     Origin { feed, seq, lamport: seq + 1, stamp: Stamp::default(), effective_at: None, past }
 }
 
@@ -75,7 +75,7 @@ fn compacting_between_concurrent_edits_changes_nothing() {
             for step in 0..3 {
                 let seq = 3 * round + step;
                 past.set(feed, seq);
-                let origin = Origin { feed, past: Arc::new(past.clone()), ..origin(seq) };
+                let origin = Origin { feed, past: past.clone().into(), ..origin(seq) };
                 let middle = writer.len() / 2;
                 let mutation = match step {
                     2 => TextMutation::delete(0, 1),

@@ -5,7 +5,6 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use systole_models::{
@@ -45,7 +44,7 @@ pub(crate) fn feed(index: usize) -> FeedKey {
 
 pub(crate) fn origin(feed: FeedKey, seq: u64, past: Timeframe) -> Origin {
     let lamport = past.iter().map(|entry| entry.1).sum::<u64>() + 1;
-    Origin { feed, seq, lamport, stamp: Stamp::default(), effective_at: None, past: Arc::new(past) }
+    Origin { feed, seq, lamport, stamp: Stamp::default(), effective_at: None, past: past.into() }
 }
 
 /// One device: a text and what it has applied.
@@ -161,7 +160,7 @@ pub(crate) fn causal_order(
 
 /// Whether everything of other feeds that `origin` saw is known.
 fn is_ready(origin: &Origin, known: &Timeframe) -> bool {
-    known.gaps(&origin.past).all(|(feed, ..)| feed == origin.feed)
+    known.gaps(&origin.past.iter().collect()).all(|(feed, ..)| feed == origin.feed)
 }
 
 /// Splits `order` into batches of random sizes up to `most`.
