@@ -292,7 +292,13 @@ impl Bench {
                 done??;
             }
             let took = started.elapsed();
-            let applied = engine.counters().await?.applied;
+            let counters = engine.counters().await?;
+            if std::env::var_os("STAGES").is_some() {
+                for (stage, spent) in counters.stages.iter().filter(|(_, spent)| spent.count > 0) {
+                    println!("{:10} {:>8.0} ns each, {:>6.0} ns per message", stage.name(), spent.time.as_nanos() as f64 / spent.count as f64, spent.time.as_nanos() as f64 / counters.applied as f64);
+                }
+            }
+            let applied = counters.applied;
             engine.close().await?;
             let messages = self.shape.messages;
             check(applied == messages, || format!("{applied} of {messages} messages were loaded"))?;

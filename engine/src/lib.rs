@@ -75,6 +75,7 @@ pub mod replica;
 mod settings;
 mod shared;
 mod snapshot;
+mod stages;
 mod telemetry;
 mod verify;
 
@@ -87,12 +88,13 @@ pub use party::{
     Pending, Quarantined, Receipt, RequestError, Transaction,
 };
 pub use snapshot::CheckpointPolicy;
+pub use stages::{SAMPLED_EVERY, Spent, Stage, Stages};
 pub use telemetry::{Counters, Event, Events};
 pub use verify::{Damage, DamageKind, Progress, Report, Verifier};
 
 pub use systole_models::{
-    CorruptCheckpoint, Message, Model, Object, ObjectChange, ObjectMutation, Order, Origin,
-    Outcome, Text, TextChange, TextMutation, TextRejection, Value,
+    CausalPast, CorruptCheckpoint, Message, Model, Object, ObjectChange, ObjectMutation, Order,
+    Origin, Outcome, Text, TextChange, TextMutation, TextRejection, Value,
 };
 pub use systole_proto::{
     Ed25519Signer, FeedKey, ItemId, PartyKey, PublicKey, Range, SignError, Signature, Signer,

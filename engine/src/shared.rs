@@ -33,11 +33,13 @@ impl Shared {
 
     pub(crate) fn counters(&self) -> Counters {
         let writer = self.writer.counters();
+        let counters = self.device.live.counters();
         Counters {
+            stages: counters.stages.and(&writer.stages.spent()),
             commit_groups: writer.groups.load(Relaxed),
             commits: writer.batches.load(Relaxed),
             syncs: writer.syncs.load(Relaxed),
-            ..self.device.live.counters()
+            ..counters
         }
     }
 }

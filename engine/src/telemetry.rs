@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use systole_proto::{FeedKey, ItemId, PublicKey};
 use tokio::sync::broadcast;
 
+use crate::stages::{LiveStages, Stages};
+
 /// How many events are kept for a listener that is slow.
 pub const EVENTS_KEPT: usize = 1_024;
 
@@ -115,6 +117,8 @@ pub struct Counters {
     pub commits: u64,
     /// Syncs of the disk.
     pub syncs: u64,
+    /// Where the time went.
+    pub stages: Stages,
 }
 
 /// The counters while they run.
@@ -130,6 +134,7 @@ pub(crate) struct Live {
     pub(crate) checkpointed: AtomicU64,
     pub(crate) resident: AtomicU64,
     pub(crate) resident_bytes: AtomicU64,
+    pub(crate) stages: LiveStages,
 }
 
 impl Live {
@@ -146,6 +151,7 @@ impl Live {
             checkpointed: self.checkpointed.load(Relaxed),
             resident: self.resident.load(Relaxed),
             resident_bytes: self.resident_bytes.load(Relaxed),
+            stages: self.stages.spent(),
             ..Counters::default()
         }
     }

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
-
 use bytes::Bytes;
 use systole_models::object::*;
 use systole_models::{Message, Model, Order, Origin, Outcome};

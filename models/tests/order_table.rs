@@ -5,7 +5,6 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
-
 use systole_models::{Message, Model, Object, ObjectMutation, Origin, Outcome};
 use systole_proto::{FeedKey, Stamp, Timeframe};
 

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
-
 use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -100,7 +99,8 @@ fn it_cannot_be_changed() {
 fn its_memory_is_counted() {
     let mut model = unknown();
     let before = model.memory_bytes();
-    model.apply(&[Message { origin: origin(1, 0, 1, &[]), payload: vec![0; 10_000].into() }], false);
+    model
+        .apply(&[Message { origin: origin(1, 0, 1, &[]), payload: vec![0; 10_000].into() }], false);
     assert!(model.memory_bytes() > before + 10_000);
 }
 

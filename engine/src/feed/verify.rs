@@ -20,6 +20,7 @@ use systole_proto::{DecodeError, FeedKey, Hash, Head, Peaks, Range, SignedHead, 
 use super::append::{Append, TreeNode};
 use super::reader::RANGE_BLOCK_BYTES_MAX;
 use super::tail::FeedTail;
+use crate::stages::{LiveStages, Stage};
 
 /// A range within bounds, with a head that its author signed, and hashed.
 #[derive(Clone, Debug)]
@@ -36,9 +37,16 @@ impl PreparedRange {
     /// Checks all that the range says about itself. A range that carries peaks must be proven by
     /// them.
     pub(crate) fn new(range: Range) -> Result<Self, VerifyError> {
+        Self::measured(range, &LiveStages::default())
+    }
+
+    /// The same; its stages count.
+    pub(crate) fn measured(range: Range, stages: &LiveStages) -> Result<Self, VerifyError> {
         range.validate()?;
         check_sizes(&range.blocks)?;
+        let mut watch = stages.watch();
         let head = range.head.verify()?;
+        watch.lap(Stage::Verify, 1);
         if range.end() != head.length {
             return Err(VerifyError::Unproven { reached: range.end(), needed: head.length });
         }
@@ -53,6 +61,7 @@ impl PreparedRange {
             }
             prepared.proof = Some(fold);
         }
+        watch.lap(Stage::Hash, prepared.leaves.len() as u64);
         Ok(prepared)
     }
 

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
+use crate::stages::{LiveStages, Stage};
 use systole_store::{Batch, Durability, Store};
 use tokio::sync::{mpsc, oneshot};
 
@@ -154,6 +155,8 @@ pub(crate) struct WriterCounters {
     pub(crate) bytes: AtomicU64,
     /// Syncs among them, and those asked for on their own.
     pub(crate) syncs: AtomicU64,
+    /// What committing took.
+    pub(crate) stages: LiveStages,
 }
 
 /// Why a batch was not committed.
@@ -268,11 +271,13 @@ impl Group {
         counters.batches.fetch_add(self.answers.len() as u64, Ordering::Relaxed);
         counters.bytes.fetch_add(self.batch.bytes() as u64, Ordering::Relaxed);
         let write = AssertUnwindSafe(|| write(store, self.batch, self.synced, shared));
+        let mut watch = counters.stages.watch();
         let result = catch_unwind(write).unwrap_or_else(|_| {
             // It panicked while it held its turn to write, so the store refuses whatever comes
             // next.
             Err(systole_store::Error::Poisoned { reason: "a commit panicked".to_owned() })
         });
+        watch.lap(Stage::Commit, self.answers.len() as u64);
         for answer in self.answers {
             // Whoever stopped listening gave up the answer, not the commit.
             let _ = answer.send(result.clone());

@@ -25,6 +25,7 @@ use super::state::{Applied, Incoming, ItemState, Placement};
 use super::subscribe::{RawUpdate, UPDATES_KEPT};
 use crate::party::effect::{LABEL_METADATA, LABEL_MODEL};
 use crate::snapshot::{self, Loader};
+use crate::stages::Stage;
 use crate::telemetry::Telemetry;
 use crate::{Error, Event};
 
@@ -176,8 +177,10 @@ impl ItemActor {
     fn deliver(&mut self, batch: Vec<Incoming>, bytes: u64) {
         let Ok(state) = &mut self.state else { return };
         let was_broken = state.broken().is_some();
+        let mut watch = self.telemetry.live.stages.watch();
         match state.apply(batch) {
             Ok(applied) => {
+                watch.lap(Stage::Apply, applied.messages);
                 self.telemetry.applied(applied.messages);
                 let ordinal = state.ordinal();
                 self.measure(applied.messages, bytes);
@@ -228,7 +231,9 @@ impl ItemActor {
 
     fn checkpoint(&mut self) -> Taken {
         let state = self.state.as_mut().map_err(|error| error.clone())?;
+        let mut watch = self.telemetry.live.stages.watch();
         let taken = snapshot::encode(state);
+        watch.lap(Stage::Checkpoint, 1);
         // One that fails is tried again when as much has come once more.
         self.gauge.checkpointed();
         if let Err(error) = &taken

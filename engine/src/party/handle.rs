@@ -173,7 +173,8 @@ impl Party {
     /// # Errors
     /// `Invalid` when the range is malformed or its head is not signed by its feed.
     pub async fn ingest(&self, range: Range) -> Result<Ingested, Error> {
-        let range = PreparedRange::new(range).map_err(|error| {
+        let stages = &self.handle.telemetry.live.stages;
+        let range = PreparedRange::measured(range, stages).map_err(|error| {
             Error::caused(ErrorKind::Invalid, "the range does not prove itself", error)
         })?;
         let range = Box::new(range);

@@ -18,6 +18,7 @@ use crate::Error;
 use crate::device::Device;
 use crate::feed::{HeldFeed, load};
 use crate::settings::ITEMS_CACHED_MAX;
+use crate::stages::{Sampler, Stage};
 
 /// Roots of feeds at recent lengths that are kept at hand.
 const ROOTS_CACHED_MAX: usize = 4_096;
@@ -40,6 +41,7 @@ pub(crate) struct StoreHost {
     items: LruCache<ItemKey, Arc<ItemRecord>>,
     roots: LruCache<(FeedNo, u64), Hash>,
     now_millis: u64,
+    sampler: Sampler,
 }
 
 impl StoreHost {
@@ -52,6 +54,7 @@ impl StoreHost {
             items: growing(ITEMS_CACHED_MAX),
             roots: growing(ROOTS_CACHED_MAX),
             now_millis: 0,
+            sampler: Sampler::default(),
         }
     }
 
@@ -136,6 +139,14 @@ impl Host for StoreHost {
         let root = self.device.store.feeds().peaks_at(feed, length)?.root();
         self.roots.put((feed, length), root);
         Ok(root)
+    }
+
+    fn begins(&mut self) {
+        self.sampler.begin();
+    }
+
+    fn passed(&mut self, stage: Stage) {
+        self.sampler.lap(&self.device.live.stages, stage);
     }
 
     fn item(&mut self, key: ItemKey) -> Result<Option<Arc<ItemRecord>>, Error> {

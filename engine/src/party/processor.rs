@@ -33,6 +33,7 @@ use crate::settings::{
     CHECKPOINT_BYTES_WARN, PARTY_MAILBOX_COMMANDS, TURN_BLOCKS_MAX, TURN_REQUESTS_MAX,
 };
 use crate::shared::Shared;
+use crate::stages::Stage;
 use crate::telemetry::Telemetry;
 use crate::{Error, ErrorKind};
 
@@ -243,6 +244,7 @@ impl PartyProcessor {
             bytes = batch.bytes(),
             ?durability
         );
+        let telemetry = self.telemetry.clone();
         let written = self.shared.writer.commit(batch, durability).instrument(span).await;
         if let Err(error) = written {
             let error = Error::from(error);
@@ -262,9 +264,11 @@ impl PartyProcessor {
                 tracing::debug!(%item, %error, "subscribers not told");
             }
         }
+        let mut watch = telemetry.live.stages.watch();
         for (item, batch) in told.deliveries {
             self.deliver(item, batch).await;
         }
+        watch.lap(Stage::Mailbox, told.messages);
         for event in told.events {
             self.telemetry.event(event);
         }

@@ -22,6 +22,7 @@ use super::causal::{Causal, Past, STEP_FULL_EVERY, Step};
 use super::cursor::Cursor;
 use super::effect::{Effect, Quarantined};
 use super::order::Order;
+use crate::stages::Stage;
 use crate::{Error, Event};
 
 /// How many commits lie between two looks for cold cursors.
@@ -39,6 +40,12 @@ pub(crate) trait Host {
     fn aliases(&mut self, feed: FeedNo) -> Result<Vec<FeedNo>, Error>;
     /// The root of `feed` at `length`, which is stored.
     fn root(&mut self, feed: FeedNo, length: u64) -> Result<Hash, Error>;
+    /// The next block begins.
+    fn begins(&mut self) {}
+    /// It has passed a stage.
+    fn passed(&mut self, stage: Stage) {
+        let _ = stage;
+    }
     /// The record of an item.
     fn item(&mut self, key: ItemKey) -> Result<Option<Arc<ItemRecord>>, Error>;
 }
@@ -178,7 +185,9 @@ impl PartyState {
             return Ok(Progress::Halted);
         }
         let seq = state.processed;
+        host.begins();
         let block = Block::decode(bytes);
+        host.passed(Stage::Decode);
         if !self.membership.is_admitted(&state.key) && !self.may_introduce_itself(seq, &block) {
             self.order.withdraw(feed);
             return Ok(Progress::NotAdmitted);
@@ -249,6 +258,7 @@ impl PartyState {
         if !targets.is_empty() {
             self.keep_step(feed, seq, &causal, effects);
         }
+        host.passed(Stage::Order);
         let counts = match verdict {
             Some(verdict) => self.heard(feed, seq, &block, verdict, effects),
             None => self.demultiplex(host, feed, seq, &causal, &block, effects)?,
@@ -259,6 +269,7 @@ impl PartyState {
                 return Ok(self.quarantine(feed, seq, causal, Some(&block), refused, effects));
             }
         }
+        host.passed(Stage::Demux);
         Ok(Progress::Processed)
     }
 

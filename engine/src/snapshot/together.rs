@@ -22,6 +22,7 @@ use super::load::Tail;
 use crate::item::state::{Incoming, ItemState};
 use crate::party::effect::LABEL_METADATA;
 use crate::party::history::{self, Pasts};
+use crate::stages::{Sampler, Stage};
 use crate::telemetry::Telemetry;
 use crate::{Error, ErrorKind};
 
@@ -82,8 +83,12 @@ impl Loading {
         let Ok(state) = &mut self.state else { return };
         // They were gathered feed by feed.
         batch.sort_unstable_by_key(|incoming| (incoming.entry.ordinal, incoming.entry.label));
+        let mut watch = telemetry.live.stages.watch();
         match state.apply(batch) {
-            Ok(applied) => telemetry.applied(applied.messages),
+            Ok(applied) => {
+                watch.lap(Stage::Apply, applied.messages);
+                telemetry.applied(applied.messages);
+            }
             Err(error) => self.fail(error),
         }
     }
@@ -97,6 +102,7 @@ pub(super) struct Together<'a> {
     /// Rising by their local names.
     items: &'a mut [Loading],
     until: u64,
+    sampler: Sampler,
 }
 
 /// A message of this step: where its block lies, whose it is, and its place among that item's entries.
@@ -110,7 +116,8 @@ impl<'a> Together<'a> {
         items: &'a mut [Loading],
         until: u64,
     ) -> Self {
-        Self { store, telemetry, keys: BTreeMap::new(), items, until }
+        let (keys, sampler) = (BTreeMap::new(), Sampler::default());
+        Self { store, telemetry, keys, items, until, sampler }
     }
 
     /// Loads all of them. Whatever fails stands with its item.
@@ -123,7 +130,9 @@ impl<'a> Together<'a> {
 
     fn try_run(&mut self) -> Result<(), Error> {
         let share = (STEP_MESSAGES / self.items.len().max(1)).clamp(ENTRIES_MIN, STEP_MESSAGES);
+        let telemetry = self.telemetry;
         loop {
+            let mut watch = telemetry.live.stages.watch();
             self.read_logs(share)?;
             let reach = self.items.iter().filter_map(Loading::reach).min().unwrap_or(u64::MAX);
             let mut wanted = self.wanted(reach);
@@ -144,6 +153,7 @@ impl<'a> Together<'a> {
                     }
                 }
             };
+            watch.lap(Stage::Read, wanted.len() as u64);
             self.gather(&wanted, blocks)?;
             for item in &mut *self.items {
                 let applied = item.upcoming.partition_point(|entry| entry.ordinal <= reach);
@@ -243,12 +253,15 @@ impl<'a> Together<'a> {
         let mut pasts = Pasts::new(self.store);
         let mut blocks = blocks.into_iter();
         let (mut position, mut body) = (None, Ok(Body::Empty));
+        let stages = &self.telemetry.live.stages;
         for message in wanted {
+            self.sampler.begin();
             let entry = *self.entry(message);
             if position != Some((entry.feed, entry.seq)) {
                 position = Some((entry.feed, entry.seq));
                 body = decode(blocks.next().expect("one for each position"), &entry);
             }
+            self.sampler.lap(stages, Stage::Decode);
             let key = match self.keys.get(&entry.feed) {
                 Some(key) => *key,
                 None => {
@@ -258,6 +271,7 @@ impl<'a> Together<'a> {
                 }
             };
             let past = pasts.causal(entry.feed, entry.seq)?.past;
+            self.sampler.lap(stages, Stage::Order);
             let item = &mut self.items[message.2 as usize];
             match payload(&body, &entry) {
                 Ok(payload) => {
@@ -267,6 +281,7 @@ impl<'a> Together<'a> {
                 }
                 Err(error) => item.state = Err(error),
             }
+            self.sampler.lap(stages, Stage::Demux);
         }
         for item in &mut *self.items {
             if let Err(error) = &item.state {

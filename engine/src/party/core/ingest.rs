@@ -12,6 +12,7 @@ use crate::party::effect::Effect;
 use crate::party::state::Host as _;
 use crate::party::turn::Turn;
 use crate::settings::{UNADMITTED_BLOCKS_MAX, UNADMITTED_FEEDS_MAX};
+use crate::stages::Stage;
 use crate::{Error, Event};
 
 impl PartyCore {
@@ -42,11 +43,15 @@ impl PartyCore {
         let store = self.device.store.clone();
         let held = self.host.held(feed)?;
         let from = held.tail.length();
+        let device = self.device.clone();
+        let mut watch = device.live.stages.watch();
         let verdict = range
             .check(&held.tail, held.head.as_ref(), |length| store.feeds().peaks_at(feed, length))?;
+        watch.lap(Stage::Hash, 0);
         match verdict {
             RangeVerdict::Accepted(append) => {
                 append.write(store.feeds(), &mut turn.batch, feed);
+                watch.lap(Stage::Index, 0);
                 held.head = Some(append.head().clone());
                 held.tail = append.into_tail();
                 let to = held.tail.length();

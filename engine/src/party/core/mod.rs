@@ -35,6 +35,7 @@ use super::state::{Host as _, PartyState};
 use super::turn::{Told, Turn};
 use crate::device::Device;
 use crate::settings::CURSORS_BYTES_MAX;
+use crate::stages::Stage;
 use crate::{Error, ErrorKind};
 
 pub use status::Bounds;
@@ -282,6 +283,8 @@ impl PartyCore {
     /// What is told when it is written comes back.
     pub(crate) fn close_turn(&mut self, turn: &mut Turn) -> Told {
         assert!(self.failed.is_none(), "a party that failed writes nothing");
+        let device = self.device.clone();
+        let mut watch = device.live.stages.watch();
         let ordinal = self.record.ordinal;
         let genesis = self.record.genesis_feed;
         let told = turn.lay_down(
@@ -303,6 +306,7 @@ impl PartyCore {
         if self.record.ordinal != ordinal || self.record.genesis_feed != genesis {
             meta.put_party(&mut turn.batch, &self.record);
         }
+        watch.lap(Stage::Index, told.messages);
         told
     }
 

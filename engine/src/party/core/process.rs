@@ -10,6 +10,7 @@ use super::PartyCore;
 use crate::Error;
 use crate::party::state::Progress;
 use crate::party::turn::Turn;
+use crate::stages::Stage;
 
 impl PartyCore {
     /// Processes stored blocks of the feeds whose turn it is, at most `blocks_max`. How many.
@@ -55,10 +56,12 @@ impl PartyCore {
     fn block(&mut self, feed: FeedNo, seq: u64, length: u64) -> Result<Bytes, Error> {
         let device = &self.device;
         let block = self.read_ahead.block(feed, seq, length, |range, chunk| {
+            let mut watch = device.live.stages.watch();
             device.store.feeds().scan_blocks(feed, range.start, range.end, &mut |_, block| {
                 if chunk.push(block) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             })?;
             device.live.read.fetch_add(chunk.len() as u64, Relaxed);
+            watch.lap(Stage::Read, chunk.len() as u64);
             Ok(())
         })?;
         block.ok_or_else(|| Error::corrupt(format!("block {seq} of {feed} is missing")))
