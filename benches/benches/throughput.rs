@@ -64,12 +64,16 @@ fn main() -> Result<(), Failure> {
         let ingest = Sample::of(times, || bench.ingest())?;
         line("verify, store, process", &ingest, Some(("of append", raw)));
     }
-    if bench.run.wants("process") {
+    if bench.run.wants("process cold") || bench.run.wants("process resident") {
         section("process stored blocks, messages/s");
-        let cold = Sample::of(times, || bench.process(false))?;
-        line("no item in memory", &cold, Some(("of scan", scan)));
-        let resident = Sample::of(times, || bench.process(true))?;
-        line("all items in memory", &resident, Some(("of scan", scan)));
+        if bench.run.wants("process cold") {
+            let cold = Sample::of(times, || bench.process(false))?;
+            line("no item in memory", &cold, Some(("of scan", scan)));
+        }
+        if bench.run.wants("process resident") {
+            let resident = Sample::of(times, || bench.process(true))?;
+            line("all items in memory", &resident, Some(("of scan", scan)));
+        }
     }
     for at_once in [1, LOADS, bench.items.len()] {
         let name = format!("load {at_once} items at once");
@@ -256,6 +260,7 @@ impl Bench {
             party.pause().await?;
             ingest_all(&party, ranges).await?;
             let before = processed(&party).await?;
+            let stages = engine.counters().await?.stages;
             let started = Instant::now();
             party.resume().await?;
             party.settle().await?;
@@ -265,6 +270,19 @@ impl Bench {
             }
             let took = started.elapsed();
             let count = processed(&party).await? - before;
+            if std::env::var_os("STAGES").is_some() {
+                let counters = engine.counters().await?;
+                for (stage, spent) in
+                    counters.stages.since(&stages).iter().filter(|(_, spent)| spent.count > 0)
+                {
+                    println!(
+                        "{:10} {:>8.0} ns each, {:>6.0} ns per message",
+                        stage.name(),
+                        spent.time.as_nanos() as f64 / spent.count as f64,
+                        spent.time.as_nanos() as f64 / count as f64
+                    );
+                }
+            }
             self.check_replica(&engine, &party).await?;
             drop(watched);
             engine.close().await?;
@@ -295,7 +313,12 @@ impl Bench {
             let counters = engine.counters().await?;
             if std::env::var_os("STAGES").is_some() {
                 for (stage, spent) in counters.stages.iter().filter(|(_, spent)| spent.count > 0) {
-                    println!("{:10} {:>8.0} ns each, {:>6.0} ns per message", stage.name(), spent.time.as_nanos() as f64 / spent.count as f64, spent.time.as_nanos() as f64 / counters.applied as f64);
+                    println!(
+                        "{:10} {:>8.0} ns each, {:>6.0} ns per message",
+                        stage.name(),
+                        spent.time.as_nanos() as f64 / spent.count as f64,
+                        spent.time.as_nanos() as f64 / counters.applied as f64
+                    );
                 }
             }
             let applied = counters.applied;

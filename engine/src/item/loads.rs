@@ -1,10 +1,10 @@
 //! Loading items on a few threads of the engine's own.
 //!
 //! Invariants:
-//! - there are at most [`LOADS_AT_ONCE_MAX`] threads, however many items are to be loaded; they end with
-//!   the engine;
+//! - there are at most [`LOADS_AT_ONCE_MAX`] threads, and one more for each while it loads more than a
+//!   little, however many items are to be loaded; they end with the engine;
 //! - loads begin in the order in which they were asked for; those that wait when a thread is free are
-//!   loaded together, shared out among the free threads;
+//!   loaded together;
 //! - a load that panics breaks its own item alone.
 //!
 //! A runtime's pool for blocking work starts another thread whenever none is idle at that very moment,
@@ -39,8 +39,6 @@ struct Queue {
 #[derive(Default)]
 struct Waiting {
     requests: VecDeque<(Loader, oneshot::Sender<Loaded>)>,
-    /// Threads that have nothing to do.
-    idle: usize,
     closed: bool,
 }
 
@@ -89,16 +87,14 @@ impl Queue {
     fn work(&self) {
         loop {
             let mut waiting = self.lock();
-            waiting.idle += 1;
             while waiting.requests.is_empty() {
                 if waiting.closed {
                     return;
                 }
                 waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
             }
-            let share = waiting.requests.len().div_ceil(waiting.idle).min(LOADED_TOGETHER_MAX);
-            let group: Vec<_> = waiting.requests.drain(..share).collect();
-            waiting.idle -= 1;
+            let together = waiting.requests.len().min(LOADED_TOGETHER_MAX);
+            let group: Vec<_> = waiting.requests.drain(..together).collect();
             drop(waiting);
             load_group(group);
         }

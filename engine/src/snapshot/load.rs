@@ -7,7 +7,7 @@ use systole_proto::ItemId;
 use systole_store::{ItemKey, ItemRecord, Store};
 
 use super::checkpoint::{Unpacked, unpack};
-use super::together::{Loading, Together};
+use super::together::bring_forward;
 use crate::item::state::{Author, ItemState};
 use crate::telemetry::Telemetry;
 use crate::{Error, ErrorKind};
@@ -64,10 +64,8 @@ impl Loader {
         state: Result<ItemState, Error>,
         ordinal: u64,
     ) -> Result<(ItemState, Tail), Error> {
-        let mut item = [Loading::new(&self.store, state)];
-        Together::new(&self.store, &self.telemetry, &mut item, ordinal).run();
-        let [item] = item;
-        item.finish()
+        let mut loaded = bring_forward(&self.store, &self.telemetry, vec![state], ordinal);
+        loaded.pop().expect("as many as were given")
     }
 
     /// The item from all of its messages up to `ordinal`, without its checkpoint.
@@ -137,15 +135,14 @@ impl Loader {
     }
 }
 
-/// Several items of one store, in the order asked: see [`Together`].
+/// Several items of one store, in the order asked: see [`bring_forward`].
 pub(crate) fn load_together(loaders: &[Loader]) -> Vec<Result<(ItemState, Tail), Error>> {
     let Some(first) = loaders.first() else { return Vec::new() };
     let mut order: Vec<usize> = (0..loaders.len()).collect();
     order.sort_unstable_by_key(|at| loaders[*at].key);
-    let start = |at: &usize| Loading::new(&first.store, loaders[*at].start());
-    let mut items: Vec<Loading> = order.iter().map(start).collect();
-    Together::new(&first.store, &first.telemetry, &mut items, u64::MAX).run();
+    let items = order.iter().map(|at| loaders[*at].start()).collect();
+    let items = bring_forward(&first.store, &first.telemetry, items, u64::MAX);
     let mut loaded: Vec<_> = order.into_iter().zip(items).collect();
     loaded.sort_unstable_by_key(|(at, _)| *at);
-    loaded.into_iter().map(|(_, item)| item.finish()).collect()
+    loaded.into_iter().map(|(_, item)| item).collect()
 }

@@ -4,19 +4,22 @@
 //! One item's messages lie scattered over the feeds, so an item that is loaded alone costs a search per
 //! message. Items that are loaded together are brought forward side by side: each step reads the next
 //! part of every log, and the blocks that these parts name lie close to each other, because all logs
-//! follow one processing order.
+//! follow one processing order. While one step is applied, the next one is read.
 //!
 //! Invariants:
 //! - an item's messages are applied in the order of its log, whatever is loaded beside it;
 //! - an item that is damaged fails alone; a store that cannot be read fails all that are not loaded yet;
-//! - at most [`STEP_BYTES_MAX`] of blocks, or one block, and some [`STEP_MESSAGES`] log entries are held.
+//! - at most three steps are held, each of at most [`STEP_BYTES_MAX`] of blocks, or one block, and some
+//!   [`STEP_MESSAGES`] log entries.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 
 use bytes::{Bytes, BytesMut};
 use systole_proto::{Block, Body, FeedKey};
-use systole_store::{FeedNo, LogEntry, Store};
+use systole_store::{FeedNo, ItemKey, LogEntry, Store};
 
 use super::load::Tail;
 use crate::item::state::{Incoming, ItemState};
@@ -32,167 +35,172 @@ const STEP_MESSAGES: usize = 32_768;
 const ENTRIES_MIN: usize = 64;
 /// Bytes of blocks that one step holds.
 const STEP_BYTES_MAX: usize = 4 << 20;
+/// Name of the thread that applies what is read.
+const THREAD_NAME: &str = "systole-apply";
 
-/// An item on its way.
-pub(super) struct Loading {
-    state: Result<ItemState, Error>,
-    pub(super) tail: Tail,
-    /// Entries that were read and not applied yet.
-    upcoming: VecDeque<LogEntry>,
-    /// Where the log is read next.
-    next_ordinal: u64,
-    ended: bool,
-    /// What this step applies.
-    batch: Vec<Incoming>,
-}
-
-impl Loading {
-    /// An item that stands where its checkpoint does, or at its beginning.
-    pub(super) fn new(store: &Store, state: Result<ItemState, Error>) -> Self {
-        let start = state.and_then(|state| {
-            let from = store.items().log_start(state.record.key, state.ordinal())?;
-            Ok((state, from))
-        });
-        let (state, next_ordinal) = match start {
-            Ok((state, from)) => (Ok(state), from),
-            Err(error) => (Err(error), 0),
-        };
-        let ended = state.is_err();
-        let (tail, upcoming, batch) = (Tail::default(), VecDeque::new(), Vec::new());
-        Self { state, tail, upcoming, next_ordinal, ended, batch }
-    }
-
-    pub(super) fn finish(self) -> Result<(ItemState, Tail), Error> {
-        self.state.map(|state| (state, self.tail))
-    }
-
-    fn fail(&mut self, error: Error) {
-        self.state = Err(error);
-        self.ended = true;
-        self.upcoming.clear();
-        self.batch.clear();
-    }
-
-    /// Number of the last message that this step may apply without reading on.
-    fn reach(&self) -> Option<u64> {
-        if self.ended { None } else { self.upcoming.back().map(|entry| entry.ordinal) }
-    }
-
-    fn apply(&mut self, telemetry: &Telemetry) {
-        let mut batch = std::mem::take(&mut self.batch);
-        let Ok(state) = &mut self.state else { return };
-        // They were gathered feed by feed.
-        batch.sort_unstable_by_key(|incoming| (incoming.entry.ordinal, incoming.entry.label));
-        let mut watch = telemetry.live.stages.watch();
-        match state.apply(batch) {
-            Ok(applied) => {
-                watch.lap(Stage::Apply, applied.messages);
-                telemetry.applied(applied.messages);
-            }
-            Err(error) => self.fail(error),
+/// Brings items, which rise by their local names, forward to the message numbered `until`, or to the
+/// ends of their logs.
+pub(super) fn bring_forward(
+    store: &Store,
+    telemetry: &Telemetry,
+    items: Vec<Result<ItemState, Error>>,
+    until: u64,
+) -> Vec<Result<(ItemState, Tail), Error>> {
+    let mut reader = Reader::new(store, telemetry, &items, until);
+    let mut applier = Applier::new(store, telemetry, items);
+    match reader.step() {
+        Ok(Some(step)) if reader.is_done() => applier.apply(step),
+        Ok(Some(step)) => {
+            // A panic of either half is one of both, for the scope ends with both.
+            thread::scope(|scope| {
+                let (sender, steps) = sync_channel(1);
+                let applier = &mut applier;
+                let apply = move || steps.into_iter().for_each(|step| applier.take(step));
+                let thread = thread::Builder::new().name(THREAD_NAME.to_owned());
+                if let Err(error) = thread.spawn_scoped(scope, apply) {
+                    let reason = "no thread could be started to load items";
+                    return Err(Error::caused(ErrorKind::Unavailable, reason, error));
+                }
+                let mut next = Ok(Some(step));
+                while let Some(step) = next.transpose() {
+                    let failed = step.is_err();
+                    if sender.send(step).is_err() || failed {
+                        break;
+                    }
+                    next = reader.step();
+                }
+                Ok(())
+            })
+            .unwrap_or_else(|error| applier.fail(&error));
         }
+        Ok(None) => {}
+        Err(error) => applier.fail(&error),
     }
+    applier.finish()
 }
 
-/// Brings items forward to the message numbered `until`, or to the ends of their logs.
-pub(super) struct Together<'a> {
+/// A part of the logs of some items, with the blocks that it names.
+struct Step {
+    /// Messages in the order of their blocks, each with the place of its item.
+    messages: Vec<(u32, LogEntry)>,
+    /// Their blocks, one for each position; empty where it is missing.
+    blocks: Vec<Bytes>,
+}
+
+/// Reads the logs of items, and the blocks they name, step by step.
+struct Reader<'a> {
     store: &'a Store,
     telemetry: &'a Telemetry,
-    keys: BTreeMap<FeedNo, FeedKey>,
-    /// Rising by their local names.
-    items: &'a mut [Loading],
+    logs: Vec<Log>,
     until: u64,
-    sampler: Sampler,
+    /// Entries of one log that a step reads.
+    share: usize,
 }
 
-/// A message of this step: where its block lies, whose it is, and its place among that item's entries.
+/// Where the log of one item is read.
+struct Log {
+    item: ItemKey,
+    /// Number of the last message that the item contains already.
+    contained: u64,
+    /// Entries that were read and are in no step yet.
+    upcoming: VecDeque<LogEntry>,
+    /// Number from which on it is read next; unknown at first.
+    next_ordinal: Option<u64>,
+    ended: bool,
+}
+
+/// A message of a step: where its block lies, whose it is, and its place among that log's entries.
 type Wanted = (FeedNo, u64, u32, u32);
 
-impl<'a> Together<'a> {
-    /// `items` rise by their local names.
-    pub(super) fn new(
+impl<'a> Reader<'a> {
+    fn new(
         store: &'a Store,
         telemetry: &'a Telemetry,
-        items: &'a mut [Loading],
+        items: &[Result<ItemState, Error>],
         until: u64,
     ) -> Self {
-        let (keys, sampler) = (BTreeMap::new(), Sampler::default());
-        Self { store, telemetry, keys, items, until, sampler }
+        let log = |item: &Result<ItemState, Error>| Log {
+            // What could not be begun is not read.
+            item: item.as_ref().map_or(NO_ITEM, |state| state.record.key),
+            contained: item.as_ref().map_or(0, ItemState::ordinal),
+            upcoming: VecDeque::new(),
+            next_ordinal: None,
+            ended: item.is_err(),
+        };
+        let share = (STEP_MESSAGES / items.len().max(1)).clamp(ENTRIES_MIN, STEP_MESSAGES);
+        Self { store, telemetry, logs: items.iter().map(log).collect(), until, share }
     }
 
-    /// Loads all of them. Whatever fails stands with its item.
-    pub(super) fn run(mut self) {
-        if let Err(error) = self.try_run() {
-            let unfinished = |item: &&mut Loading| !item.ended || !item.upcoming.is_empty();
-            self.items.iter_mut().filter(unfinished).for_each(|item| item.fail(error.clone()));
-        }
+    /// Whether everything was read.
+    fn is_done(&self) -> bool {
+        self.logs.iter().all(|log| log.ended && log.upcoming.is_empty())
     }
 
-    fn try_run(&mut self) -> Result<(), Error> {
-        let share = (STEP_MESSAGES / self.items.len().max(1)).clamp(ENTRIES_MIN, STEP_MESSAGES);
-        let telemetry = self.telemetry;
+    /// The next step; `None` when everything was read.
+    fn step(&mut self) -> Result<Option<Step>, Error> {
+        let mut watch = self.telemetry.live.stages.watch();
+        self.read_logs()?;
+        // What lies behind is not known of every log.
+        let unfinished = self.logs.iter().filter(|log| !log.ended);
+        let reach =
+            unfinished.filter_map(|log| log.upcoming.back()).map(|entry| entry.ordinal).min();
+        let mut reach = reach.unwrap_or(u64::MAX);
         loop {
-            let mut watch = telemetry.live.stages.watch();
-            self.read_logs(share)?;
-            let reach = self.items.iter().filter_map(Loading::reach).min().unwrap_or(u64::MAX);
-            let mut wanted = self.wanted(reach);
+            let wanted = self.wanted(reach);
             if wanted.is_empty() {
-                return Ok(());
+                return Ok(None);
             }
-            let mut reach = reach;
-            let blocks = loop {
-                match self.read_blocks(&wanted)? {
-                    Some(blocks) => break blocks,
-                    // Half of the step, as often as needed: one block is always taken.
-                    None => {
-                        let mut ordinals: Vec<u64> =
-                            wanted.iter().map(|wanted| self.entry(wanted).ordinal).collect();
-                        let middle = (ordinals.len() - 1) / 2;
-                        reach = *ordinals.select_nth_unstable(middle).1;
-                        wanted = self.wanted(reach);
-                    }
+            if let Some(blocks) = self.read_blocks(&wanted)? {
+                let message = |wanted: &Wanted| (wanted.2, *self.entry(wanted));
+                let messages: Vec<_> = wanted.iter().map(message).collect();
+                for log in &mut self.logs {
+                    let taken = log.upcoming.partition_point(|entry| entry.ordinal <= reach);
+                    log.upcoming.drain(..taken);
                 }
-            };
-            watch.lap(Stage::Read, wanted.len() as u64);
-            self.gather(&wanted, blocks)?;
-            for item in &mut *self.items {
-                let applied = item.upcoming.partition_point(|entry| entry.ordinal <= reach);
-                if applied > 0 {
-                    item.upcoming.drain(..applied);
-                    item.apply(self.telemetry);
-                }
+                watch.lap(Stage::Read, messages.len() as u64);
+                return Ok(Some(Step { messages, blocks }));
             }
+            // Too many bytes: half of the step, as often as needed. One block is always taken.
+            let mut ordinals: Vec<u64> =
+                wanted.iter().map(|wanted| self.entry(wanted).ordinal).collect();
+            let middle = (ordinals.len() - 1) / 2;
+            reach = *ordinals.select_nth_unstable(middle).1;
         }
     }
 
     /// Reads on in every log of which less than half a share is at hand.
-    fn read_logs(&mut self, share: usize) -> Result<(), Error> {
-        let short: Vec<usize> = (0..self.items.len())
-            .filter(|at| !self.items[*at].ended && self.items[*at].upcoming.len() < share / 2 + 1)
-            .collect();
-        let from = |at: &usize| {
-            let item = &self.items[*at];
-            let state = item.state.as_ref().expect("what failed has ended");
-            (state.record.key, item.next_ordinal)
+    fn read_logs(&mut self) -> Result<(), Error> {
+        let short = |at: &usize| {
+            let log = &self.logs[*at];
+            !log.ended && log.upcoming.len() < self.share / 2 + 1
         };
-        let ranges: Vec<_> = short.iter().map(from).collect();
+        let short: Vec<usize> = (0..self.logs.len()).filter(short).collect();
+        let mut from = Vec::with_capacity(short.len());
         for at in &short {
-            self.items[*at].ended = true;
+            let log = &mut self.logs[*at];
+            let next = match log.next_ordinal {
+                Some(next) => next,
+                None => self.store.items().log_start(log.item, log.contained)?,
+            };
+            from.push((log.item, next));
+            // Unless something stops the reading of it.
+            log.ended = true;
         }
-        let until = self.until;
-        self.store.items().scan_logs(&ranges, &mut |place, chunk| {
-            let item = &mut self.items[short[place]];
-            let contained = item.state.as_ref().map_or(u64::MAX, ItemState::ordinal);
+        let (until, share) = (self.until, self.share);
+        self.store.items().scan_logs(&from, &mut |place, chunk| {
+            let log = &mut self.logs[short[place]];
+            let contained = log.contained;
             let fresh = |entry: &&LogEntry| entry.ordinal > contained && entry.ordinal <= until;
-            item.upcoming.extend(chunk.iter().filter(fresh));
+            log.upcoming.extend(chunk.iter().filter(fresh));
             let last = chunk.last().map_or(0, |entry| entry.ordinal);
-            item.next_ordinal = last + 1;
-            // There may be more behind what was asked for.
-            item.ended = last >= until;
-            if item.ended || item.upcoming.len() >= share {
+            log.next_ordinal = Some(last + 1);
+            if last >= until {
                 return ControlFlow::Break(());
             }
-            item.ended = true;
+            if log.upcoming.len() >= share {
+                log.ended = false;
+                return ControlFlow::Break(());
+            }
             ControlFlow::Continue(())
         })?;
         Ok(())
@@ -201,8 +209,8 @@ impl<'a> Together<'a> {
     /// The messages up to number `reach`, in the order of their blocks.
     fn wanted(&self, reach: u64) -> Vec<Wanted> {
         let mut wanted = Vec::new();
-        for (at, item) in self.items.iter().enumerate() {
-            let due = item.upcoming.iter().take_while(|entry| entry.ordinal <= reach);
+        for (at, log) in self.logs.iter().enumerate() {
+            let due = log.upcoming.iter().take_while(|entry| entry.ordinal <= reach);
             let place =
                 |(nth, entry): (usize, &LogEntry)| (entry.feed, entry.seq, at as u32, nth as u32);
             wanted.extend(due.enumerate().map(place));
@@ -212,7 +220,7 @@ impl<'a> Together<'a> {
     }
 
     fn entry(&self, wanted: &Wanted) -> &LogEntry {
-        &self.items[wanted.2 as usize].upcoming[wanted.3 as usize]
+        &self.logs[wanted.2 as usize].upcoming[wanted.3 as usize]
     }
 
     /// The blocks of these messages; `None` if they are too many bytes for one step.
@@ -245,18 +253,75 @@ impl<'a> Together<'a> {
         });
         Ok(Some(blocks.collect()))
     }
+}
 
-    /// Hands every message to its item.
-    fn gather(&mut self, wanted: &[Wanted], blocks: Vec<Bytes>) -> Result<(), Error> {
+/// The local name of no item.
+const NO_ITEM: ItemKey = ItemKey { feed: FeedNo(u32::MAX), seq: u64::MAX };
+
+/// Items on their way.
+struct Applier<'a> {
+    store: &'a Store,
+    telemetry: &'a Telemetry,
+    items: Vec<Loading>,
+    keys: BTreeMap<FeedNo, FeedKey>,
+    sampler: Sampler,
+}
+
+/// An item on its way.
+struct Loading {
+    state: Result<ItemState, Error>,
+    tail: Tail,
+    /// What this step applies.
+    batch: Vec<Incoming>,
+}
+
+impl<'a> Applier<'a> {
+    fn new(
+        store: &'a Store,
+        telemetry: &'a Telemetry,
+        items: Vec<Result<ItemState, Error>>,
+    ) -> Self {
+        let item = |state| Loading { state, tail: Tail::default(), batch: Vec::new() };
+        let items = items.into_iter().map(item).collect();
+        Self { store, telemetry, items, keys: BTreeMap::new(), sampler: Sampler::default() }
+    }
+
+    fn finish(self) -> Vec<Result<(ItemState, Tail), Error>> {
+        let items = self.items.into_iter();
+        items.map(|item| item.state.map(|state| (state, item.tail))).collect()
+    }
+
+    /// Fails all items: what was read of them may not be all.
+    fn fail(&mut self, error: &Error) {
+        self.items.iter_mut().for_each(|item| item.fail(error.clone()));
+    }
+
+    fn take(&mut self, step: Result<Step, Error>) {
+        match step {
+            Ok(step) => self.apply(step),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    fn apply(&mut self, step: Step) {
+        if let Err(error) = self.gather(step) {
+            return self.fail(&error);
+        }
+        for item in self.items.iter_mut().filter(|item| !item.batch.is_empty()) {
+            item.apply(self.telemetry);
+        }
+    }
+
+    /// Puts every message before its item.
+    fn gather(&mut self, step: Step) -> Result<(), Error> {
         // Made after the entries were read, for these alone: messages of the next step may be written
         // meanwhile, and their steps are not among those that this one looks ahead at.
         let mut pasts = Pasts::new(self.store);
-        let mut blocks = blocks.into_iter();
+        let mut blocks = step.blocks.into_iter();
         let (mut position, mut body) = (None, Ok(Body::Empty));
         let stages = &self.telemetry.live.stages;
-        for message in wanted {
+        for (at, entry) in step.messages {
             self.sampler.begin();
-            let entry = *self.entry(message);
             if position != Some((entry.feed, entry.seq)) {
                 position = Some((entry.feed, entry.seq));
                 body = decode(blocks.next().expect("one for each position"), &entry);
@@ -272,23 +337,40 @@ impl<'a> Together<'a> {
             };
             let past = pasts.causal(entry.feed, entry.seq)?.past;
             self.sampler.lap(stages, Stage::Order);
-            let item = &mut self.items[message.2 as usize];
+            let item = &mut self.items[at as usize];
             match payload(&body, &entry) {
                 Ok(payload) => {
                     item.tail.messages += 1;
                     item.tail.bytes += payload.len() as u64;
                     item.batch.push(Incoming { entry, key, past, payload });
                 }
-                Err(error) => item.state = Err(error),
+                Err(error) => item.fail(error),
             }
             self.sampler.lap(stages, Stage::Demux);
         }
-        for item in &mut *self.items {
-            if let Err(error) = &item.state {
-                item.fail(error.clone());
-            }
-        }
         Ok(())
+    }
+}
+
+impl Loading {
+    fn fail(&mut self, error: Error) {
+        self.state = self.state.as_ref().map_or_else(|first| Err(first.clone()), |_| Err(error));
+        self.batch.clear();
+    }
+
+    fn apply(&mut self, telemetry: &Telemetry) {
+        let mut batch = std::mem::take(&mut self.batch);
+        let Ok(state) = &mut self.state else { return };
+        // They were gathered feed by feed.
+        batch.sort_unstable_by_key(|incoming| incoming.entry.ordinal);
+        let mut watch = telemetry.live.stages.watch();
+        match state.apply(batch) {
+            Ok(applied) => {
+                watch.lap(Stage::Apply, applied.messages);
+                telemetry.applied(applied.messages);
+            }
+            Err(error) => self.fail(error),
+        }
     }
 }
 

@@ -71,6 +71,8 @@ use register::Register;
 pub struct Object {
     feeds: Feeds,
     registers: BTreeMap<Path, Register>,
+    /// Registers whose paths have more than one key.
+    nested: usize,
     /// Memory of the paths' text and of all siblings.
     content_bytes: usize,
 }
@@ -122,7 +124,7 @@ impl Model for Object {
             "a local message takes a position that no message has"
         );
         let operations = mutation.into_operations()?;
-        let payload = wire::encode(&operations)?;
+        let payload = wire::encode(operations.as_slice())?;
         self.perform(operations, origin, outcome);
         Ok(payload)
     }

@@ -42,6 +42,30 @@ pub(super) struct Operation {
     pub(super) content: Option<Value>,
 }
 
+/// The operations of one message. Nearly all messages have one, and it needs no list.
+pub(super) enum Operations {
+    One(Operation),
+    Many(Vec<Operation>),
+}
+
+impl Operations {
+    pub(super) fn as_slice(&self) -> &[Operation] {
+        match self {
+            Self::One(operation) => std::slice::from_ref(operation),
+            Self::Many(operations) => operations,
+        }
+    }
+}
+
+impl From<Vec<Operation>> for Operations {
+    fn from(operations: Vec<Operation>) -> Self {
+        match <[Operation; 1]>::try_from(operations) {
+            Ok([operation]) => Self::One(operation),
+            Err(operations) => Self::Many(operations),
+        }
+    }
+}
+
 impl ObjectMutation {
     /// A mutation without operations, to be filled in a loop.
     pub fn new() -> Self {
@@ -87,12 +111,12 @@ impl ObjectMutation {
     }
 
     /// The operations, if all of them are within bounds.
-    pub(super) fn into_operations(self) -> Result<Vec<Operation>, ObjectRejection> {
+    pub(super) fn into_operations(self) -> Result<Operations, ObjectRejection> {
         if let Some(flaw) = self.flaw {
             return Err(flaw);
         }
         check(&self.operations)?;
-        Ok(self.operations)
+        Ok(self.operations.into())
     }
 }
 

@@ -41,7 +41,9 @@ impl Write {
 fn values(messages: Vec<Message>) -> BTreeMap<Path, Value> {
     let mut writes: Vec<Write> = Vec::new();
     for Message { origin, payload } in messages {
-        for (index, operation) in wire::decode(&payload).into_iter().flatten().enumerate() {
+        let operations = wire::decode(&payload);
+        let operations = operations.iter().flat_map(|operations| operations.as_slice().to_vec());
+        for (index, operation) in operations.enumerate() {
             let (path, content) = (operation.path, operation.content);
             writes.retain(|write| {
                 (write.origin.feed, write.origin.seq, &write.path)

@@ -74,6 +74,11 @@ impl Path {
         self.0.match_indices(SEPARATOR).map(|(at, _)| &self.0[..at])
     }
 
+    /// Whether there are paths above this one, beside the root.
+    pub(super) fn is_nested(&self) -> bool {
+        self.0.contains(SEPARATOR)
+    }
+
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,12 +1,12 @@
 //! How operations change an object: the rules of the table in [`super`].
 //!
-//! Invariants: no register is empty; `content_bytes` is the memory of all paths' text and all siblings; the
+//! Invariants: no register is empty; `nested` counts those whose paths have several keys; `content_bytes` is the memory of all paths' text and all siblings; the
 //! registers are a function of the operations applied, whatever causal order they came in.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use super::mutation::Operation;
+use super::mutation::{Operation, Operations};
 use super::path::{Path, is_below};
 use super::register::{Dot, Register, Sibling};
 use super::value::Value;
@@ -18,23 +18,23 @@ impl Object {
     /// Applies the operations of the message at `origin`, unless it was applied before.
     pub(super) fn perform(
         &mut self,
-        operations: Vec<Operation>,
+        operations: Operations,
         origin: &Origin,
         outcome: &mut Outcome<ObjectChange>,
     ) {
         let Some(feed) = self.feeds.advance(&origin.feed, origin.seq) else { return };
         let dot = Dot { lamport: origin.lamport, seq: origin.seq, feed };
-        let operations = match <[Operation; 1]>::try_from(operations) {
-            Ok([operation]) if self.stands_alone(&operation.path) => {
+        let operations = match operations {
+            Operations::One(operation) if self.stands_alone(&operation.path) => {
                 return self.perform_alone(operation, dot, &origin.past, outcome);
             }
-            Ok([operation]) => vec![operation],
-            Err(operations) => last_of_each_path(operations),
+            Operations::One(operation) => vec![operation],
+            Operations::Many(operations) => last_of_each_path(operations),
         };
         let region = outcome.is_heard().then(|| Region::of(&operations, self));
         let before = region.as_ref().map(|region| self.values_in(region));
         for operation in operations {
-            self.perform_one(operation, dot, &origin.past);
+            self.perform_one(operation, dot, &origin.past, false);
         }
         if let Some((region, before)) = region.zip(before) {
             report(before, self.values_in(&region), outcome);
@@ -43,6 +43,9 @@ impl Object {
 
     /// Whether nothing was written above or below `path`, as in objects without nesting.
     fn stands_alone(&self, path: &Path) -> bool {
+        if self.nested == 0 && !path.is_nested() {
+            return true;
+        }
         let below = (Bound::Excluded(path.as_str()), Bound::Unbounded);
         let next = self.registers.range::<str, _>(below).next();
         !next.is_some_and(|(next, _)| next.is_below(path))
@@ -58,20 +61,21 @@ impl Object {
         outcome: &mut Outcome<ObjectChange>,
     ) {
         if !outcome.is_heard() {
-            return self.perform_one(operation, dot, past);
+            return self.perform_one(operation, dot, past, true);
         }
         let path = operation.path.clone();
         let value = |object: &Self| object.registers.get(&path)?.winner().value.clone();
         let before = value(self);
-        self.perform_one(operation, dot, past);
+        self.perform_one(operation, dot, past, true);
         let after = value(self);
         if before != after {
             outcome.changed(ObjectChange { path, before, after });
         }
     }
 
-    fn perform_one(&mut self, operation: Operation, dot: Dot, past: &CausalPast) {
-        let Self { feeds, registers, content_bytes } = self;
+    /// `alone` says that nothing was written above or below the path.
+    fn perform_one(&mut self, operation: Operation, dot: Dot, past: &CausalPast, alone: bool) {
+        let Self { feeds, registers, nested, content_bytes } = self;
         // Operations of one message know those before them, and a feed always knows itself.
         let seen = |other: &Dot| {
             if other.feed == dot.feed {
@@ -82,7 +86,7 @@ impl Object {
         };
         let Operation { path, content } = operation;
 
-        if content.is_some() {
+        if content.is_some() && !alone {
             for above in path.above() {
                 let Some(register) = registers.get_mut(above) else { continue };
                 for sibling in register.siblings_mut() {
@@ -97,7 +101,8 @@ impl Object {
 
         let mut emptied = Vec::new();
         let below = (Bound::Excluded(path.as_str()), Bound::Unbounded);
-        for (other, register) in registers.range_mut::<str, _>(below) {
+        let after = (!alone).then(|| registers.range_mut::<str, _>(below));
+        for (other, register) in after.into_iter().flatten() {
             if !other.is_below(&path) {
                 break;
             }
@@ -108,6 +113,7 @@ impl Object {
         }
         for other in emptied {
             *content_bytes -= other.as_str().len();
+            *nested -= 1;
             registers.remove(&other);
         }
 
@@ -118,6 +124,7 @@ impl Object {
             register.insert(sibling, feeds);
         } else {
             *content_bytes += path.as_str().len();
+            *nested += usize::from(path.is_nested());
             registers.insert(path, Register::One(sibling));
         }
     }

@@ -9,7 +9,9 @@ use bytes::Bytes;
 use prost::Message as _;
 use systole_proto::{FeedKey, ItemId, PartyKey};
 
-use super::mutation::{self, MUTATION_BYTES_MAX, OPERATIONS_MAX, Operation, PATH_DEPTH_MAX};
+use super::mutation::{
+    self, MUTATION_BYTES_MAX, OPERATIONS_MAX, Operation, Operations, PATH_DEPTH_MAX,
+};
 use super::path::Path;
 use super::register::{Dot, Register, Sibling};
 use super::value::{ItemReference, Value};
@@ -41,12 +43,13 @@ pub(super) fn encode(operations: &[Operation]) -> Result<Bytes, ObjectRejection>
 
 /// The operations that a stranger's message asks for, or why every replica ignores it. Read field by field: it
 /// happens for every message, and a field of two bytes must not cost a hundred of memory before it is counted.
-pub(super) fn decode(payload: &[u8]) -> Result<Vec<Operation>, String> {
+pub(super) fn decode(payload: &[u8]) -> Result<Operations, String> {
     if payload.len() > MUTATION_BYTES_MAX {
         let rejection = ObjectRejection::MutationTooLarge { bytes: payload.len() };
         return Err(rejection.to_string());
     }
-    let mut operations = Vec::with_capacity(1);
+    let mut first = None;
+    let mut operations = Vec::new();
     for field in scan::fields(payload) {
         match field? {
             (1, Field::Bytes(operation)) => {
@@ -55,13 +58,20 @@ pub(super) fn decode(payload: &[u8]) -> Result<Vec<Operation>, String> {
                     return Err(ObjectRejection::TooManyOperations { operations }.to_string());
                 }
                 let (path, content) = read(operation)?;
-                operations.push(Operation { path, content });
+                let operation = Operation { path, content };
+                if operations.is_empty() && first.is_none() {
+                    first = Some(operation);
+                } else {
+                    operations.extend(first.take());
+                    operations.push(operation);
+                }
             }
             (1, _) => return Err(WRONG_KIND.to_owned()),
             _ => {}
         }
     }
-    mutation::check(&operations).map_err(|rejection| rejection.to_string())?;
+    let operations = first.map_or(Operations::Many(operations), Operations::One);
+    mutation::check(operations.as_slice()).map_err(|rejection| rejection.to_string())?;
     Ok(operations)
 }
 
@@ -223,7 +233,8 @@ pub(super) fn restore(bytes: &[u8]) -> Result<Object, CorruptCheckpoint> {
         }
     }
     registers.extend(current);
-    Ok(Object { feeds, registers, content_bytes })
+    let nested = registers.keys().filter(|path| path.is_nested()).count();
+    Ok(Object { feeds, registers, nested, content_bytes })
 }
 
 fn restore_feeds(entries: &[proto::Feed]) -> Result<Feeds, CorruptCheckpoint> {
@@ -323,11 +334,12 @@ mod tests {
         #[test]
         fn bytes_are_read_as_a_protobuf_library_reads_them(bytes in bytes_of_operations()) {
             let Ok(operations) = decode(&bytes) else { return Ok(()) };
+            let operations = operations.as_slice();
             let by_library = decode_by_library(&bytes);
             prop_assert!(by_library.is_some(), "what is read here is protobuf");
             let by_library = by_library.unwrap_or_default();
             prop_assert_eq!(by_library.len(), operations.len());
-            for ((path, content), operation) in by_library.into_iter().zip(&operations) {
+            for ((path, content), operation) in by_library.into_iter().zip(operations) {
                 prop_assert!(operation.path.keys().eq(path.iter().map(String::as_str)));
                 let own = write(None, operation.content.as_ref()).content;
                 // The flags of these two say nothing.
@@ -343,8 +355,10 @@ mod tests {
         #[test]
         fn what_was_written_is_read(bytes in bytes_of_operations()) {
             if let Ok(operations) = decode(&bytes) {
-                let again = encode(&operations).map(|bytes| decode(&bytes));
-                prop_assert!(again.is_ok_and(|again| again.is_ok_and(|again| again == operations)));
+                let operations = operations.as_slice();
+                let again = encode(operations).map(|bytes| decode(&bytes));
+                let same = |again: Operations| again.as_slice() == operations;
+                prop_assert!(again.is_ok_and(|again| again.is_ok_and(same)));
             }
         }
     }
