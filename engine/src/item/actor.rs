@@ -1,14 +1,18 @@
-//! The actor of one resident item: a shell that moves messages into an [`ItemState`] and answers.
+//! The actor of one resident item: a shell that moves messages into its [`Memory`] and answers.
+//!
+//! Its party need not wait for the actor to be woken: where nothing of the party waits in the mailbox it
+//! reaches the memory itself ([`Resident::mutate_now`]).
 //!
 //! Invariants:
 //! - it never waits for its party, so a party may always wait for it;
-//! - subscribers are told of what is written only, each update with a greater version;
+//! - what one party asks happens in the order in which it was asked;
+//! - the memory is locked while something runs on it, and never across a wait;
 //! - its mailbox is bounded by [`MAILBOX_COMMANDS`], the bytes in it by the permits that each
 //!   delivery carries ([`BYTES_IN_FLIGHT_MAX`]);
 //! - an item that could not be loaded is tried again with every command, and answers with the reason.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use bytes::Bytes;
 use kameo::Actor;
@@ -21,13 +25,13 @@ use tokio::task::JoinHandle;
 
 use super::gauge::Gauge;
 use super::loads::Loads;
-use super::state::{Applied, Incoming, ItemState, Placement};
-use super::subscribe::{RawUpdate, UPDATES_KEPT};
+use super::memory::Memory;
+use super::state::{Incoming, ItemState, Placement};
+use super::subscribe::RawUpdate;
+use crate::Error;
 use crate::party::effect::{LABEL_METADATA, LABEL_MODEL};
-use crate::snapshot::{self, Loader};
-use crate::stages::Stage;
+use crate::snapshot::Loader;
 use crate::telemetry::Telemetry;
-use crate::{Error, Event};
 
 /// Most commands that wait for one item.
 pub const MAILBOX_COMMANDS: usize = 64;
@@ -53,9 +57,9 @@ impl LocalMutation {
     }
 }
 
-/// The bytes of local mutations, or why one of them was refused and whether others were applied
-/// before it, so that the item must be loaded anew.
-pub(crate) type Mutated = Result<Vec<Bytes>, (Error, bool)>;
+/// The bytes of local mutations, or how many were applied before the one that was refused, and why it
+/// was.
+pub(crate) type Mutated = Result<Vec<Bytes>, (usize, Error)>;
 
 /// A checkpoint of an item: the ordinal it covers, and its bytes.
 pub(crate) type Taken = Result<(u64, Vec<u8>), Error>;
@@ -69,8 +73,8 @@ pub(crate) enum Command {
     Deliver { batch: Vec<Incoming>, bytes: u64, _permit: OwnedSemaphorePermit },
     /// Apply local mutations at exactly these places and give their bytes.
     Mutate { mutations: Vec<(LocalMutation, Placement)>, reply: oneshot::Sender<Mutated> },
-    /// Tell subscribers of the local mutations up to this ordinal: they are written.
-    Publish(u64),
+    /// The local mutations up to this ordinal are written.
+    Written(u64),
     /// Run something on the state.
     View(View),
     /// Give a receiver of updates.
@@ -95,29 +99,18 @@ pub(crate) struct Args {
 /// The actor of one resident item.
 pub(crate) struct ItemActor {
     loader: Loader,
-    gauge: Arc<Gauge>,
-    telemetry: Arc<Telemetry>,
     loads: Arc<Loads>,
-    state: Result<ItemState, Error>,
-    updates: Option<broadcast::Sender<Arc<RawUpdate>>>,
-    /// Local mutations that are applied and not known to be written: the ordinal of each, and what it
-    /// did.
-    unwritten: Vec<(u64, Applied)>,
+    memory: Arc<Mutex<Memory>>,
 }
 
 impl Actor for ItemActor {
-    type Args = Args;
+    type Args = Self;
     type Error = std::convert::Infallible;
 
-    async fn on_start(args: Args, _: ActorRef<Self>) -> Result<Self, Self::Error> {
-        let Args { loader, gauge, telemetry, loads, state } = args;
-        let state = match state {
-            Some(state) => Ok(state),
-            None => load(&loader, &gauge, &loads).await,
-        };
-        let actor =
-            Self { loader, gauge, telemetry, loads, state, updates: None, unwritten: Vec::new() };
-        actor.measure(0, 0);
+    async fn on_start(actor: Self, _: ActorRef<Self>) -> Result<Self, Self::Error> {
+        if actor.memory().must_load() {
+            actor.load().await;
+        }
         Ok(actor)
     }
 }
@@ -126,159 +119,51 @@ impl Message<Command> for ItemActor {
     type Reply = ();
 
     async fn handle(&mut self, command: Command, _: &mut Context<Self, ()>) {
-        self.gauge.touch(self.telemetry.tick());
-        if let Some(updates) = &self.updates {
-            self.gauge.subscribed(updates.receiver_count());
+        if self.memory().must_load() || matches!(command, Command::Reload(_)) {
+            self.load().await;
         }
-        if self.state.is_err() {
-            self.state = load(&self.loader, &self.gauge, &self.loads).await;
-            self.measure(0, 0);
-        }
-        if let Ok(state) = &mut self.state {
-            let listeners = self.updates.as_ref().map_or(0, broadcast::Sender::receiver_count);
-            state.hear(listeners > 0);
-        }
+        let mut memory = self.memory();
+        memory.touch();
+        // A caller that went away needs no answer; its mutation is applied all the same.
         match command {
-            Command::Deliver { batch, bytes, _permit } => self.deliver(batch, bytes),
+            Command::Deliver { batch, bytes, _permit } => memory.deliver(batch, bytes),
             Command::Mutate { mutations, reply } => {
-                let mutated = self.mutate(mutations);
-                // A caller that went away has still had its mutation applied and written.
-                let _ = reply.send(mutated);
+                let mut payloads = Vec::with_capacity(mutations.len());
+                let mutated = mutations.into_iter().try_for_each(|(mutation, at)| {
+                    payloads.push(memory.mutate(mutation, &at)?);
+                    Ok(())
+                });
+                let applied = payloads.len();
+                drop(reply.send(mutated.map(|()| payloads).map_err(|error| (applied, error))));
             }
-            Command::Publish(until) => {
-                let written = self.unwritten.partition_point(|(ordinal, _)| *ordinal <= until);
-                let later = self.unwritten.split_off(written);
-                for (ordinal, applied) in std::mem::replace(&mut self.unwritten, later) {
-                    self.publish(ordinal, applied);
+            Command::Written(until) => memory.written(until),
+            Command::View(view) => {
+                if let Some(state) = memory.state() {
+                    view(state);
                 }
             }
-            Command::View(view) => view(self.state.as_ref()),
-            Command::Subscribe(reply) => {
-                let updates =
-                    self.updates.get_or_insert_with(|| broadcast::channel(UPDATES_KEPT).0);
-                let receiver = updates.subscribe();
-                self.gauge.subscribed(updates.receiver_count());
-                let _ = reply.send(receiver);
-            }
-            Command::Checkpoint(reply) => {
-                let _ = reply.send(self.checkpoint());
-            }
-            Command::Reload(reply) => {
-                self.unwritten.clear();
-                self.state = load(&self.loader, &self.gauge, &self.loads).await;
-                self.measure(0, 0);
-                let _ = reply.send(());
-            }
+            Command::Subscribe(reply) => drop(reply.send(memory.subscribe())),
+            Command::Checkpoint(reply) => drop(reply.send(memory.checkpoint())),
+            Command::Reload(reply) => drop(reply.send(())),
         }
     }
 }
 
 impl ItemActor {
-    fn deliver(&mut self, batch: Vec<Incoming>, bytes: u64) {
-        let Ok(state) = &mut self.state else { return };
-        let was_broken = state.broken().is_some();
-        let mut watch = self.telemetry.live.stages.watch();
-        match state.apply(batch) {
-            Ok(applied) => {
-                watch.lap(Stage::Apply, applied.messages);
-                self.telemetry.applied(applied.messages);
-                let ordinal = state.ordinal();
-                self.measure(applied.messages, bytes);
-                self.publish(ordinal, applied);
-            }
-            Err(error) if !was_broken => self.broke(&error),
-            Err(_) => {}
-        }
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        lock(&self.memory)
     }
 
-    fn mutate(&mut self, mutations: Vec<(LocalMutation, Placement)>) -> Mutated {
-        let state = self.state.as_mut().map_err(|error| (error.clone(), false))?;
-        let mut payloads = Vec::with_capacity(mutations.len());
-        let mut all = Vec::with_capacity(mutations.len());
-        let mut refused = None;
-        for (n, (mutation, at)) in mutations.into_iter().enumerate() {
-            let result = match mutation {
-                LocalMutation::Model(mutation) => state.mutate(mutation, &at),
-                LocalMutation::Metadata(mutation) => state.mutate_metadata(mutation, &at),
-            };
-            match result {
-                Ok((payload, applied)) => {
-                    payloads.push(payload);
-                    all.push((at.ordinal, applied));
-                }
-                Err(error) => {
-                    refused = Some((n, error));
-                    break;
-                }
-            }
-        }
-        if let Some((n, error)) = refused {
-            if state.broken().is_some() {
-                self.broke(&error);
-            }
-            return Err((error, n > 0));
-        }
-        let bytes = payloads.iter().map(|payload| payload.len() as u64).sum();
-        self.telemetry.applied(payloads.len() as u64);
-        self.measure(payloads.len() as u64, bytes);
-        if self.updates.as_ref().is_none_or(|updates| updates.receiver_count() == 0) {
-            self.unwritten.clear();
-        } else {
-            self.unwritten.append(&mut all);
-        }
-        Ok(payloads)
-    }
-
-    fn checkpoint(&mut self) -> Taken {
-        let state = self.state.as_mut().map_err(|error| error.clone())?;
-        let mut watch = self.telemetry.live.stages.watch();
-        let taken = snapshot::encode(state);
-        watch.lap(Stage::Checkpoint, 1);
-        // One that fails is tried again when as much has come once more.
-        self.gauge.checkpointed();
-        if let Err(error) = &taken
-            && state.broken().is_some()
-        {
-            self.broke(error);
-        }
-        taken
-    }
-
-    fn measure(&self, messages: u64, bytes: u64) {
-        let memory_bytes = match &self.state {
-            Ok(state) => state.memory_bytes(),
-            Err(_) => size_of::<Self>(),
-        };
-        self.gauge.applied(messages, bytes, memory_bytes);
-    }
-
-    fn publish(&self, version: u64, applied: Applied) {
-        self.telemetry.refused(applied.refused.len() as u64);
-        for (feed, seq, reason) in applied.refused {
-            self.telemetry.event(Event::Refused { item: self.loader.id(), feed, seq, reason });
-        }
-        let Some(updates) = &self.updates else { return };
-        let changes =
-            applied.model.filter(|outcome| outcome.count > 0).map(|outcome| outcome.changes);
-        if changes.is_none() && applied.metadata.is_empty() {
-            return;
-        }
-        // Nobody listening is not an error: subscribers come and go.
-        let _ = updates.send(Arc::new(RawUpdate { version, changes, metadata: applied.metadata }));
-    }
-
-    fn broke(&self, error: &Error) {
-        self.gauge.broke();
-        tracing::error!(item = %self.loader.id(), %error, "item quarantined");
-        self.telemetry
-            .event(Event::ItemQuarantined { item: self.loader.id(), reason: error.to_string() });
+    /// Loads the item, whatever is in memory.
+    async fn load(&self) {
+        let loaded = self.loads.load(self.loader.clone()).await;
+        self.memory().loaded(loaded);
     }
 }
 
-async fn load(loader: &Loader, gauge: &Gauge, loads: &Loads) -> Result<ItemState, Error> {
-    let (state, tail) = loads.load(loader.clone()).await?;
-    gauge.loaded(tail.messages, tail.bytes);
-    Ok(state)
+/// Models' panics are caught under the lock, and leave an item that says it is broken.
+fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A resident item as its party holds it.
@@ -286,19 +171,23 @@ pub(crate) struct Resident {
     actor: ActorRef<ItemActor>,
     task: JoinHandle<()>,
     pub(crate) gauge: Arc<Gauge>,
+    memory: Arc<Mutex<Memory>>,
     in_flight: Arc<Semaphore>,
 }
 
 impl Resident {
     /// Starts the item's actor.
     pub(crate) fn spawn(args: Args) -> Self {
-        let gauge = args.gauge.clone();
+        let Args { loader, gauge, telemetry, loads, state } = args;
+        let memory = Memory::new(loader.id(), gauge.clone(), telemetry, state);
+        let memory = Arc::new(Mutex::new(memory));
         let prepared = PreparedActor::new(mailbox::bounded(MAILBOX_COMMANDS));
         let actor = prepared.actor_ref().clone();
-        let running = prepared.spawn(args);
+        let running = prepared.spawn(ItemActor { loader, loads, memory: memory.clone() });
         // The outer task ends only when the actor's state is dropped, and with it its hold on the store.
         let task = tokio::spawn(async move { drop(running.await) });
-        Self { actor, task, gauge, in_flight: Arc::new(Semaphore::new(BYTES_IN_FLIGHT_MAX)) }
+        let in_flight = Arc::new(Semaphore::new(BYTES_IN_FLIGHT_MAX));
+        Self { actor, task, gauge, memory, in_flight }
     }
 
     /// Hands over written messages; waits while too many bytes are on their way.
@@ -310,20 +199,49 @@ impl Resident {
         self.handle().send(Command::Deliver { batch, bytes: bytes as u64, _permit: permit }).await
     }
 
-    /// Applies local mutations; see [`Command::Mutate`].
-    pub(crate) async fn mutate(&self, mutations: Vec<(LocalMutation, Placement)>) -> Mutated {
+    /// Applies a local mutation at once, or gives it back: where the item is not loaded, busy, or has
+    /// yet to apply what was delivered before. Nothing else of the party may wait in its mailbox.
+    pub(crate) fn mutate_now(
+        &self,
+        mutation: LocalMutation,
+        at: Placement,
+    ) -> Result<Result<Bytes, Error>, (LocalMutation, Placement)> {
+        let delivered = self.in_flight.available_permits() == BYTES_IN_FLIGHT_MAX;
+        match self.idle().filter(|memory| delivered && !memory.must_load()) {
+            Some(mut memory) => {
+                memory.touch();
+                Ok(memory.mutate(mutation, &at))
+            }
+            None => Err((mutation, at)),
+        }
+    }
+
+    /// Asks for local mutations, after everything that was asked before.
+    pub(crate) async fn mutate(
+        &self,
+        mutations: Vec<(LocalMutation, Placement)>,
+    ) -> Result<oneshot::Receiver<Mutated>, Error> {
         let (reply, answer) = oneshot::channel();
-        let sent = self.handle().send(Command::Mutate { mutations, reply }).await;
-        sent.map_err(|error| (error, false))?;
-        answer.await.map_err(|_| (Error::closed("the item"), false))?
+        self.handle().send(Command::Mutate { mutations, reply }).await?;
+        Ok(answer)
     }
 
     /// The local mutations up to this ordinal are written: tells subscribers, if there are any.
-    pub(crate) async fn publish(&self, until: u64) -> Result<(), Error> {
-        if self.gauge.subscribers() == 0 {
+    pub(crate) async fn written(&self, until: u64) -> Result<(), Error> {
+        if let Some(mut memory) = self.idle() {
+            memory.written(until);
             return Ok(());
         }
-        self.handle().send(Command::Publish(until)).await
+        self.handle().send(Command::Written(until)).await
+    }
+
+    /// The memory, while nobody else is at it.
+    fn idle(&self) -> Option<MutexGuard<'_, Memory>> {
+        match self.memory.try_lock() {
+            Ok(memory) => Some(memory),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// A handle that others may hold: it keeps the item's actor from ending by itself only while it
@@ -341,7 +259,7 @@ impl Resident {
     pub(crate) async fn stop(self) {
         // An actor that has already ended needs no stopping.
         let _ = self.actor.stop_gracefully().await;
-        drop(self.actor);
+        drop((self.actor, self.memory));
         if let Err(error) = self.task.await {
             tracing::error!(%error, "an item's actor did not end cleanly");
         }

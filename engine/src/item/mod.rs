@@ -5,6 +5,7 @@ pub(crate) mod actor;
 pub(crate) mod gauge;
 mod handle;
 pub(crate) mod loads;
+mod memory;
 pub(crate) mod state;
 mod subscribe;
 

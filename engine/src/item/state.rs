@@ -241,6 +241,11 @@ impl ItemState {
             + self.authors.len() * size_of::<Author>()
     }
 
+    /// [`Self::memory_bytes`], which asks the model, whose panic breaks the item.
+    pub(crate) fn measure(&mut self) -> Result<usize, Error> {
+        self.guard(|state| state.memory_bytes())
+    }
+
     /// The state of the model and of the metadata as their checkpoints.
     pub(crate) fn checkpoint(&mut self) -> Result<(Vec<u8>, Vec<u8>), Error> {
         self.check()?;

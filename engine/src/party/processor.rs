@@ -257,9 +257,11 @@ impl PartyProcessor {
         self.telemetry.live.quarantined.fetch_add(told.quarantined, Relaxed);
         // A later write may be in preparation, and be refused: what it has applied lies above.
         let until = self.core.state.ordinal;
+        turn.mutated.sort_unstable();
+        turn.mutated.dedup();
         for item in std::mem::take(&mut turn.mutated) {
             if let Some(resident) = self.residents.get(item)
-                && let Err(error) = resident.publish(until).await
+                && let Err(error) = resident.written(until).await
             {
                 tracing::debug!(%item, %error, "subscribers not told");
             }

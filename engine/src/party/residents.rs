@@ -10,11 +10,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use bytes::Bytes;
 use systole_proto::ItemId;
 use systole_store::ItemKey;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use super::core::Ask;
 use crate::Error;
 use crate::item::actor::{Args, Command, Resident, Taken};
 use crate::item::gauge::Gauge;
@@ -102,9 +104,12 @@ impl Residents {
         id: ItemId,
         state: Option<ItemState>,
     ) -> &Resident {
-        let tick = self.telemetry.tick();
-        self.cold.pop(&key);
+        &self.entry(key, id, state).resident
+    }
+
+    fn entry(&mut self, key: ItemKey, id: ItemId, state: Option<ItemState>) -> &mut Entry {
         let entry = self.items.entry(key).or_insert_with(|| {
+            self.cold.pop(&key);
             let loader = Loader::new(
                 self.shared.device.store.clone(),
                 self.shared.device.registry.clone(),
@@ -124,15 +129,28 @@ impl Residents {
             self.telemetry.live.resident_bytes.fetch_add(ACTOR_BYTES as u64, Relaxed);
             Entry {
                 resident: Resident::spawn(args),
-                used: tick,
+                used: 0,
                 counted_bytes: ACTOR_BYTES as u64,
                 idle_rounds: 0,
                 seen: 0,
                 awaits_checkpoint: false,
             }
         });
-        entry.used = tick;
-        &entry.resident
+        entry.used = self.telemetry.tick();
+        entry
+    }
+
+    /// Has an item apply a local mutation at once, or gives it back where something of the party waits
+    /// in the item's mailbox or it is not loaded.
+    pub(crate) fn mutate_now(&mut self, ask: Ask) -> Result<Result<Bytes, Error>, Ask> {
+        let Ask { operation, item, id, mutation, at } = ask;
+        let entry = self.entry(item, id, None);
+        // A checkpoint that is on its way must not hold what may yet be refused.
+        let mutated = match entry.awaits_checkpoint {
+            true => Err((mutation, at)),
+            false => entry.resident.mutate_now(mutation, at),
+        };
+        mutated.map_err(|(mutation, at)| Ask { operation, item, id, mutation, at })
     }
 
     /// Messages for an item that is not in memory went into its log.
@@ -316,11 +334,18 @@ impl Residents {
         while self.ending.try_join_next().is_some() {}
     }
 
-    /// Loads an item anew, for a local mutation of it was undone.
-    pub(crate) async fn reload(&mut self, key: ItemKey) -> Result<(), Error> {
-        let Some(entry) = self.items.get(&key) else { return Ok(()) };
-        let (reply, done) = oneshot::channel();
-        entry.resident.handle().send(Command::Reload(reply)).await?;
-        done.await.map_err(|_| Error::closed("the item"))
+    /// Loads items anew, for local mutations of them were undone.
+    pub(crate) async fn reload(&mut self, keys: &[ItemKey]) -> Result<(), Error> {
+        let mut loading = Vec::with_capacity(keys.len());
+        for key in keys {
+            let Some(entry) = self.items.get(key) else { continue };
+            let (reply, done) = oneshot::channel();
+            entry.resident.handle().send(Command::Reload(reply)).await?;
+            loading.push(done);
+        }
+        for done in loading {
+            done.await.map_err(|_| Error::closed("the item"))?;
+        }
+        Ok(())
     }
 }

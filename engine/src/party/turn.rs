@@ -3,7 +3,7 @@
 //! Invariant: the batch holds every storing effect of the turn and the positions they lead to; nobody
 //! is told before it is written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use systole_store::{Batch, CredentialRecord, Durability, FeedNo, ItemKey, PartyNo, Store};
 
@@ -23,8 +23,8 @@ pub(crate) struct Turn {
     pub(crate) answers: Vec<Answer>,
     /// Own feeds that were written to: their messages are applied already.
     pub(crate) written: Vec<FeedNo>,
-    /// Items that have applied local mutations of this turn.
-    pub(crate) mutated: BTreeSet<ItemKey>,
+    /// Items that have applied local mutations of this turn, some more than once.
+    pub(crate) mutated: Vec<ItemKey>,
     /// Feeds whose blocks are in the batch and not yet in the store.
     pub(crate) extended: Vec<FeedNo>,
 }

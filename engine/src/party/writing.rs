@@ -5,8 +5,10 @@
 //!   else is asked of them;
 //! - a caller is answered after the commit.
 
+use std::collections::BTreeMap;
+
 use systole_proto::{Ed25519Signer, FeedKey};
-use systole_store::Durability;
+use systole_store::{Durability, ItemKey};
 use tokio::sync::oneshot;
 
 use super::command::{Command, Ingest, Operation, Write, Written};
@@ -66,16 +68,14 @@ impl PartyProcessor {
         turn: &mut Turn,
     ) -> Result<Written, Error> {
         if let Err(error) = self.ask_items(&mut preparing).await {
-            if !preparing.touched().is_empty() {
+            let touched = preparing.touched();
+            if !touched.is_empty() {
                 // What they are loaded from must hold what this turn has written so far.
                 self.commit(std::mem::take(turn)).await;
-                for item in preparing.touched() {
-                    self.residents.reload(*item).await?;
-                }
+                self.residents.reload(&touched).await?;
             }
             return Err(error);
         }
-        turn.mutated.extend(preparing.touched());
         let Laid { written, created } = self.core.lay_out(preparing, durability, turn)?;
         for (key, id, state) in created {
             self.residents.bring(key, id, Some(state));
@@ -83,17 +83,69 @@ impl PartyProcessor {
         Ok(written)
     }
 
+    /// Asks items for their mutations. Those that can answer at once do so in the order of the
+    /// operations; the others are asked together, and work at the same time.
     async fn ask_items(&mut self, preparing: &mut Preparing) -> Result<(), Error> {
-        while let Some(Ask { item, id, mutations }) = self.core.next(preparing)? {
+        let mut busy: BTreeMap<ItemKey, Vec<Ask>> = BTreeMap::new();
+        while let Some(ask) = self.core.next(preparing)? {
+            // Behind what the item has yet to be asked for.
+            if !busy.is_empty() && let Some(asks) = busy.get_mut(&ask.item) {
+                asks.push(ask);
+                continue;
+            }
+            let operation = ask.operation;
+            match self.residents.mutate_now(ask) {
+                Ok(mutated) => preparing.answered(operation, mutated?)?,
+                Err(ask) => busy.entry(ask.item).or_default().push(ask),
+            }
+        }
+        match busy.is_empty() {
+            true => Ok(()),
+            false => self.ask_busy_items(busy, preparing).await,
+        }
+    }
+
+    async fn ask_busy_items(
+        &mut self,
+        busy: BTreeMap<ItemKey, Vec<Ask>>,
+        preparing: &mut Preparing,
+    ) -> Result<(), Error> {
+        let mut asked = Vec::with_capacity(busy.len());
+        let mut refused: Option<(usize, Error)> = None;
+        let mut refuse = |operation: usize, error: Error| {
+            if refused.as_ref().is_none_or(|(first, _)| operation < *first) {
+                refused = Some((operation, error));
+            }
+        };
+        for (item, asks) in busy {
+            let operations: Vec<usize> = asks.iter().map(|ask| ask.operation).collect();
+            let id = asks[0].id;
+            let mutations = asks.into_iter().map(|ask| (ask.mutation, ask.at)).collect();
             match self.residents.bring(item, id, None).mutate(mutations).await {
-                Ok(payloads) => preparing.answered(payloads)?,
-                Err((error, partly)) => {
-                    preparing.refused(partly);
-                    return Err(error);
+                Ok(answer) => asked.push((item, operations, answer)),
+                Err(error) => refuse(operations[0], error),
+            }
+        }
+        // All of them, also when one has refused: the others may have applied theirs.
+        for (item, operations, answer) in asked {
+            let mutated = answer.await.unwrap_or_else(|_| Err((0, Error::closed("the item"))));
+            match mutated {
+                Ok(payloads) => {
+                    for (operation, payload) in operations.into_iter().zip(payloads) {
+                        if let Err(error) = preparing.answered(operation, payload) {
+                            refuse(operation, error);
+                        }
+                    }
+                }
+                Err((applied, error)) => {
+                    if applied > 0 {
+                        preparing.touch(item);
+                    }
+                    refuse(operations[applied], error);
                 }
             }
         }
-        Ok(())
+        refused.map_or(Ok(()), |(_, error)| Err(error))
     }
 
     async fn ingest(&mut self, ingest: Ingest, mut turn: Turn) -> Turn {

@@ -14,7 +14,8 @@ use super::{Bounds, Setup};
 use crate::Error;
 use crate::device::Device;
 use crate::item::actor::LocalMutation;
-use crate::item::state::{Incoming, ItemState, Placement};
+use crate::item::state::{Incoming, ItemState};
+use crate::party::core::Ask;
 use crate::snapshot::{self, Loader};
 use crate::telemetry::Telemetry;
 
@@ -125,31 +126,18 @@ impl Items {
         Ok(&mut resident.state)
     }
 
-    /// Local mutations, applied where they will stand; or why one was refused, and whether another was
-    /// applied before it.
-    pub(super) fn mutate(
-        &mut self,
-        key: ItemKey,
-        id: ItemId,
-        mutations: Vec<(LocalMutation, Placement)>,
-        setup: &Setup,
-    ) -> Result<Vec<bytes::Bytes>, (Error, bool)> {
-        let state = self.current(key, id, setup).map_err(|error| (error, false))?;
-        let mut payloads = Vec::with_capacity(mutations.len());
-        for (mutation, at) in mutations {
-            let applied = match mutation {
-                LocalMutation::Model(mutation) => state.mutate(mutation, &at),
-                LocalMutation::Metadata(mutation) => state.mutate_metadata(mutation, &at),
-            };
-            match applied {
-                Ok((payload, _)) => payloads.push(payload),
-                Err(error) => return Err((error, !payloads.is_empty())),
-            }
-        }
-        let resident = self.items.get_mut(&key).expect("brought above");
-        resident.tail.0 += payloads.len() as u64;
-        resident.tail.1 += payloads.iter().map(|payload| payload.len() as u64).sum::<u64>();
-        Ok(payloads)
+    /// A local mutation, applied where it will stand.
+    pub(super) fn mutate(&mut self, ask: Ask, setup: &Setup) -> Result<bytes::Bytes, Error> {
+        let Ask { item, id, mutation, at, .. } = ask;
+        let state = self.current(item, id, setup)?;
+        let (payload, _) = match mutation {
+            LocalMutation::Model(mutation) => state.mutate(mutation, &at)?,
+            LocalMutation::Metadata(mutation) => state.mutate_metadata(mutation, &at)?,
+        };
+        let resident = self.items.get_mut(&item).expect("brought above");
+        resident.tail.0 += 1;
+        resident.tail.1 += payload.len() as u64;
+        Ok(payload)
     }
 
     /// The item from all of its messages, beside what is in memory.

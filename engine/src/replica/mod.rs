@@ -23,7 +23,7 @@ use crate::device::Device;
 use crate::feed::{PreparedRange, ReadLimit, read};
 use crate::item::actor::LocalMutation;
 use crate::party::command::Operation as Asked;
-use crate::party::core::{Ask, Laid, PartyCore, Preparing};
+use crate::party::core::{Laid, PartyCore, Preparing};
 use crate::party::effect::{Effect, LocalBody};
 use crate::party::listing;
 use crate::party::turn::Turn;
@@ -312,7 +312,7 @@ impl Replica {
         let mut preparing = self.core.begin(None, operations, None)?;
         if let Err(error) = self.ask_items(&mut preparing) {
             for item in preparing.touched() {
-                self.items.evict(*item);
+                self.items.evict(item);
             }
             return Err(error);
         }
@@ -327,14 +327,9 @@ impl Replica {
     }
 
     fn ask_items(&mut self, preparing: &mut Preparing) -> Result<(), Error> {
-        while let Some(Ask { item, id, mutations }) = self.core.next(preparing)? {
-            match self.items.mutate(item, id, mutations, &self.setup) {
-                Ok(payloads) => preparing.answered(payloads)?,
-                Err((error, partly)) => {
-                    preparing.refused(partly);
-                    return Err(error);
-                }
-            }
+        while let Some(ask) = self.core.next(preparing)? {
+            let operation = ask.operation;
+            preparing.answered(operation, self.items.mutate(ask, &self.setup)?)?;
         }
         Ok(())
     }

@@ -2,15 +2,17 @@
 //! signed blocks.
 //!
 //! ```text
-//! begin ──► next ──► Ask: an item mutates ──► answered ──► next … ──► lay_out
+//! begin ──► next ──► Ask: an item mutates ──► answered ──► lay_out
+//!            ▲  └── next … need not wait for answers
 //! ```
 //!
 //! Invariants:
+//! - where every message will stand is known before any item is asked, so items answer in any order; of
+//!   one item it is asked in the order of the operations;
 //! - until [`PartyCore::lay_out`] only items have changed, and [`Preparing::touched`] names them:
 //!   whoever gives up loads them anew before anything else is asked of them;
 //! - own blocks are signed, stored and processed in one batch.
 
-use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -32,29 +34,27 @@ use crate::{Error, ErrorKind};
 /// A write on its way.
 pub(crate) struct Preparing {
     plan: Plan,
-    operations: VecDeque<Operation>,
+    operations: std::vec::IntoIter<Operation>,
+    /// In the order of the operations. Those that an item was asked for have no payload yet.
     bodies: Vec<(LocalBody, Stamp, Option<i64>)>,
     created: Vec<(ItemKey, ItemId, ItemState)>,
     ordinal: u64,
     effective_at: Option<i64>,
-    /// What was asked for and is not answered yet.
-    asked: Option<Asked>,
-    touched: BTreeSet<ItemKey>,
+    /// How many asks are not answered yet.
+    unanswered: usize,
+    touched: Vec<ItemKey>,
     /// The membership as its credentials would leave it.
     membership: Option<Membership>,
 }
 
-struct Asked {
-    item: ItemKey,
-    labels: Vec<u32>,
-    stamps: Vec<Stamp>,
-}
-
-/// Mutations that an item is to check and apply at exactly these places.
+/// A mutation that an item is to check and apply at exactly this place.
 pub(crate) struct Ask {
+    /// Which operation of the write it is, for the answer.
+    pub(crate) operation: usize,
     pub(crate) item: ItemKey,
     pub(crate) id: ItemId,
-    pub(crate) mutations: Vec<(LocalMutation, Placement)>,
+    pub(crate) mutation: LocalMutation,
+    pub(crate) at: Placement,
 }
 
 /// A write that is in the turn's batch, and the items that it creates.
@@ -76,25 +76,29 @@ impl PartyCore {
         Ok(Preparing {
             plan,
             bodies: Vec::with_capacity(operations.len()),
-            operations: operations.into(),
+            operations: operations.into_iter(),
             created: Vec::new(),
             ordinal: self.state.ordinal,
             effective_at,
-            asked: None,
-            touched: BTreeSet::new(),
+            unanswered: 0,
+            touched: Vec::new(),
             membership: None,
         })
     }
 
-    /// Goes on until an item must be asked; `None` when all operations are prepared.
+    /// Goes on until an item must be asked; `None` when all operations are prepared but for answers.
     pub(crate) fn next(&mut self, preparing: &mut Preparing) -> Result<Option<Ask>, Error> {
-        assert!(preparing.asked.is_none(), "an item was asked and has not answered");
-        while let Some(operation) = preparing.operations.pop_front() {
+        while let Some(operation) = preparing.operations.next() {
             match operation {
                 Operation::Mutate { item, id, mutation } => {
-                    let mut run = vec![mutation];
-                    run.extend(std::iter::from_fn(|| preparing.next_mutation_of(item)));
-                    return Ok(Some(self.ask(item, id, run, preparing)));
+                    let stamp = self.clock.tick(self.now_millis);
+                    let at = preparing.placement(stamp);
+                    let (operation, label) = (preparing.bodies.len(), mutation.label());
+                    let payload = Bytes::new();
+                    preparing.push(LocalBody::Mutation { item, label, payload }, stamp);
+                    preparing.ordinal += 1;
+                    preparing.unanswered += 1;
+                    return Ok(Some(Ask { operation, item, id, mutation, at }));
                 }
                 Operation::Create { model, version, parent, init, metadata } => {
                     self.prepare_create(model, version, parent, init, metadata, preparing)?;
@@ -114,26 +118,6 @@ impl PartyCore {
             }
         }
         Ok(None)
-    }
-
-    fn ask(
-        &mut self,
-        item: ItemKey,
-        id: ItemId,
-        run: Vec<LocalMutation>,
-        preparing: &mut Preparing,
-    ) -> Ask {
-        let mut labels = Vec::with_capacity(run.len());
-        let mut stamps = Vec::with_capacity(run.len());
-        let mut mutations = Vec::with_capacity(run.len());
-        for (n, mutation) in run.into_iter().enumerate() {
-            let stamp = self.clock.tick(self.now_millis);
-            labels.push(mutation.label());
-            stamps.push(stamp);
-            mutations.push((mutation, preparing.placement(n as u64, stamp)));
-        }
-        preparing.asked = Some(Asked { item, labels, stamps });
-        Ask { item, id, mutations }
     }
 
     /// Refuses to write a credential that would not count where it stands: an honest feed is never
@@ -169,7 +153,7 @@ impl PartyCore {
             Error::invalid(format!("model type {model} version {version} is not registered"))
         })?;
         let stamp = self.clock.tick(self.now_millis);
-        let mut at = preparing.placement(0, stamp);
+        let mut at = preparing.placement(stamp);
         let key = ItemKey { feed: at.feed, seq: at.seq };
         let id = ItemId::of(&at.key, at.seq);
         let rank = (at.lamport, at.key);
@@ -221,7 +205,8 @@ impl PartyCore {
         durability: Durability,
         turn: &mut Turn,
     ) -> Result<Laid, Error> {
-        assert!(preparing.operations.is_empty() && preparing.asked.is_none(), "all is prepared");
+        let ready = preparing.operations.as_slice().is_empty() && preparing.unanswered == 0;
+        assert!(ready, "all is prepared");
         let laid = self.compose(preparing, durability, turn);
         self.failing(laid)
     }
@@ -232,7 +217,7 @@ impl PartyCore {
         durability: Durability,
         turn: &mut Turn,
     ) -> Result<Laid, Error> {
-        let Preparing { plan, bodies, created, .. } = preparing;
+        let Preparing { plan, bodies, created, touched, .. } = preparing;
         let messages = bodies.len() as u64;
         let blocks = self.state.compose(&mut self.host, &plan, bodies, &mut turn.effects)?;
         let signer = self.signers.get(&plan.feed).expect("checked before").clone();
@@ -245,6 +230,7 @@ impl PartyCore {
         held.tail = tail;
         held.head = Some(head);
         turn.written.push(plan.feed);
+        turn.mutated.extend(touched);
         turn.durable |= durability == Durability::Synced;
         let ids = created.iter().map(|(key, id, _)| (*key, *id)).collect();
         let receipt = Receipt { feed: plan.key, seq: plan.seq, messages, durability };
@@ -280,49 +266,33 @@ impl PartyCore {
 }
 
 impl Preparing {
-    /// The item that was asked has applied its mutations; these are their bytes.
-    pub(crate) fn answered(&mut self, payloads: Vec<Bytes>) -> Result<(), Error> {
-        let Asked { item, labels, stamps } = self.asked.take().expect("an item was asked");
-        self.touched.insert(item);
-        for ((payload, label), stamp) in payloads.into_iter().zip(labels).zip(stamps) {
-            check_payload(payload.len())?;
-            self.ordinal += 1;
-            self.push(LocalBody::Mutation { item, label, payload }, stamp);
-        }
+    /// The item that was asked for `operation` has applied it; these are its bytes.
+    pub(crate) fn answered(&mut self, operation: usize, bytes: Bytes) -> Result<(), Error> {
+        let LocalBody::Mutation { item, payload, .. } = &mut self.bodies[operation].0 else {
+            unreachable!("only mutations are asked for")
+        };
+        self.touched.push(*item);
+        self.unanswered -= 1;
+        check_payload(bytes.len())?;
+        *payload = bytes;
         Ok(())
     }
 
-    /// The item that was asked refused, after it had applied a part if `partly`.
-    pub(crate) fn refused(&mut self, partly: bool) {
-        let asked = self.asked.take().expect("an item was asked");
-        if partly {
-            self.touched.insert(asked.item);
-        }
+    /// The item refused, after it had applied other operations.
+    pub(crate) fn touch(&mut self, item: ItemKey) {
+        self.touched.push(item);
     }
 
     /// The items that have applied what is not written, if the write is given up.
-    pub(crate) fn touched(&self) -> &BTreeSet<ItemKey> {
-        &self.touched
+    pub(crate) fn touched(mut self) -> Vec<ItemKey> {
+        self.touched.sort_unstable();
+        self.touched.dedup();
+        self.touched
     }
 
-    /// The next operation, if it is a mutation of `item`.
-    fn next_mutation_of(&mut self, item: ItemKey) -> Option<LocalMutation> {
-        match self.operations.pop_front() {
-            Some(Operation::Mutate { item: other, mutation, .. }) if other == item => {
-                Some(mutation)
-            }
-            other => {
-                if let Some(operation) = other {
-                    self.operations.push_front(operation);
-                }
-                None
-            }
-        }
-    }
-
-    /// Where the message `ahead` messages after those prepared so far will stand.
-    fn placement(&self, ahead: u64, stamp: Stamp) -> Placement {
-        let blocks = self.bodies.len() as u64 + ahead;
+    /// Where the next message will stand.
+    fn placement(&self, stamp: Stamp) -> Placement {
+        let blocks = self.bodies.len() as u64;
         Placement {
             feed: self.plan.feed,
             key: self.plan.key,
@@ -331,7 +301,7 @@ impl Preparing {
             stamp,
             effective_at: self.effective_at,
             past: self.plan.past.clone(),
-            ordinal: self.ordinal + ahead + 1,
+            ordinal: self.ordinal + 1,
         }
     }
 
