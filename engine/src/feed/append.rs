@@ -1,11 +1,12 @@
-//! `Append`: blocks on their way behind a feed's tail, and the one place that puts them into a
-//! batch.
+//! Blocks on their way behind a feed's tail, and the one place that puts them into a batch: an
+//! [`Append`] for those of others, [`append_local`] and [`seal_local`] for own ones.
 //!
 //! Invariants:
-//! - an `Append` is decided before a batch is touched: whatever can fail has not failed;
+//! - what is appended is decided before a batch is touched: whatever can fail has not failed;
 //! - the blocks between two neighbouring kept heads, or behind the last one, fit into one range. So
 //!   every block of a feed can be read and proven from any position (`reader.rs` relies on it);
-//! - every batch that lengthens a feed also holds the signed head of its new length.
+//! - every batch that lengthens a feed also holds the signed head of its new length: what is appended to
+//!   an own feed between two commits is sealed once ([`seal_local`]).
 
 use bytes::Bytes;
 use systole_proto::{FeedKey, Hash, Head, SignError, SignedHead, Signer};
@@ -37,7 +38,7 @@ impl TreeNode {
     }
 }
 
-/// Blocks that may be appended to one feed: written by ourselves, or accepted from its author.
+/// Blocks that may be appended to one feed: its author signed them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Append<'a> {
     pub(super) start: u64,
@@ -49,44 +50,10 @@ pub(crate) struct Append<'a> {
     pub(super) tail: FeedTail,
 }
 
-impl<'a> Append<'a> {
-    /// Plans to append `blocks`, at least one, given as exact bytes, to the own feed `feed` that
-    /// ends in `tail`. Signs the head at the end, and one at every boundary on the way.
-    pub(crate) fn local(
-        feed: FeedKey,
-        tail: &FeedTail,
-        blocks: &'a [Bytes],
-        signer: &dyn Signer,
-    ) -> Result<Self, SignError> {
-        assert!(!blocks.is_empty(), "a head is signed for blocks");
-        let start = tail.length();
-        let mut tail = tail.clone();
-        let (mut nodes, mut kept) = (Vec::new(), Vec::new());
-        for block in blocks {
-            tail.append(block, TreeNode::collect(&mut nodes));
-            if tail.needs_head() {
-                kept.push((tail.length(), sign(feed, &tail, signer)?));
-                tail.head_kept();
-            }
-        }
-        let head = match kept.last() {
-            Some((length, head)) if *length == tail.length() => head.clone(),
-            _ => sign(feed, &tail, signer)?,
-        };
-        Ok(Self { start, blocks, nodes, kept, head, tail })
-    }
-
+impl Append<'_> {
     /// Puts blocks, tree nodes and heads into `batch`.
     pub(crate) fn write(&self, feeds: FeedStore<'_>, batch: &mut Batch, feed: FeedNo) {
-        for (seq, block) in (self.start..).zip(self.blocks) {
-            feeds.put_block(batch, feed, seq, block);
-        }
-        for node in &self.nodes {
-            feeds.put_node(batch, feed, node.level, node.index, node.hash);
-        }
-        for (length, head) in &self.kept {
-            feeds.put_head(batch, feed, *length, head);
-        }
+        put(feeds, batch, feed, self.start, self.blocks, &self.nodes, &self.kept);
         feeds.put_latest_head(batch, feed, &self.head);
     }
 
@@ -101,8 +68,9 @@ impl<'a> Append<'a> {
     }
 }
 
-/// Puts own `blocks`, at least one, into `batch`. Returns the feed's tail and signed head, which
-/// hold once the batch is committed. On an error the batch is as it was.
+/// Puts own `blocks`, at least one, given as exact bytes, into `batch`, with a head at every boundary on
+/// the way. Returns the feed's tail, which holds once the batch is sealed and committed. On an error
+/// the batch is as it was.
 pub(crate) fn append_local(
     feeds: FeedStore<'_>,
     batch: &mut Batch,
@@ -110,10 +78,54 @@ pub(crate) fn append_local(
     tail: &FeedTail,
     blocks: &[Bytes],
     signer: &dyn Signer,
-) -> Result<(FeedTail, SignedHead), SignError> {
-    let append = Append::local(feed.1, tail, blocks, signer)?;
-    append.write(feeds, batch, feed.0);
-    Ok((append.tail, append.head))
+) -> Result<FeedTail, SignError> {
+    assert!(!blocks.is_empty(), "a head is signed for blocks");
+    let start = tail.length();
+    let mut tail = tail.clone();
+    let (mut nodes, mut kept) = (Vec::new(), Vec::new());
+    for block in blocks {
+        tail.append(block, TreeNode::collect(&mut nodes));
+        if tail.needs_head() {
+            kept.push((tail.length(), sign(feed.1, &tail, signer)?));
+            tail.head_kept();
+        }
+    }
+    put(feeds, batch, feed.0, start, blocks, &nodes, &kept);
+    Ok(tail)
+}
+
+/// Signs the end of an own feed and puts its head into `batch`, which holds everything up to there that
+/// is not committed yet.
+pub(crate) fn seal_local(
+    feeds: FeedStore<'_>,
+    batch: &mut Batch,
+    feed: (FeedNo, FeedKey),
+    tail: &FeedTail,
+    signer: &dyn Signer,
+) -> Result<SignedHead, SignError> {
+    let head = sign(feed.1, tail, signer)?;
+    feeds.put_latest_head(batch, feed.0, &head);
+    Ok(head)
+}
+
+fn put(
+    feeds: FeedStore<'_>,
+    batch: &mut Batch,
+    feed: FeedNo,
+    start: u64,
+    blocks: &[Bytes],
+    nodes: &[TreeNode],
+    kept: &[(u64, SignedHead)],
+) {
+    for (seq, block) in (start..).zip(blocks) {
+        feeds.put_block(batch, feed, seq, block);
+    }
+    for node in nodes {
+        feeds.put_node(batch, feed, node.level, node.index, node.hash);
+    }
+    for (length, head) in kept {
+        feeds.put_head(batch, feed, *length, head);
+    }
 }
 
 fn sign(feed: FeedKey, tail: &FeedTail, signer: &dyn Signer) -> Result<SignedHead, SignError> {

@@ -6,7 +6,7 @@ use systole_store::Batch;
 
 use super::fixture::{FEED, Replica, Verdict, blocks, key_of, signer};
 use super::tail::FeedTail;
-use super::{ReadLimit, append_local};
+use super::{ReadLimit, append_local, seal_local};
 
 /// Reads everything behind `from` in ranges, checks each as a stranger would, and returns them.
 fn read_on(replica: &Replica, from: u64, limit: ReadLimit) -> Vec<Range> {
@@ -134,6 +134,8 @@ fn a_signer_that_fails_leaves_the_batch_untouched() {
     let feed = (FEED, key_of(&signer));
     let blocks = blocks(0, 2000, 20);
     let result = append_local(replica.feeds(), &mut batch, feed, &tail, &blocks, &signer);
+    assert_eq!(result, Err(SignError::new("locked")));
+    let result = seal_local(replica.feeds(), &mut batch, feed, &tail, &signer);
     assert_eq!(result, Err(SignError::new("locked")));
     assert!(batch.is_empty());
 }

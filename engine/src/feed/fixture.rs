@@ -5,7 +5,9 @@ use systole_proto::{Ed25519Signer, FeedKey, Range, SignedHead, Signer, VerifyErr
 use systole_store::{Batch, Durability, FeedNo, FeedStore, Store};
 
 use super::append::Append;
-use super::{HeldFeed, PreparedRange, RangeVerdict, ReadLimit, append_local, load, read};
+use super::{
+    HeldFeed, PreparedRange, RangeVerdict, ReadLimit, append_local, load, read, seal_local,
+};
 
 pub(super) const FEED: FeedNo = FeedNo(7);
 
@@ -65,7 +67,8 @@ impl Replica {
         let feed = (FEED, key_of(&signer));
         let tail = &self.held.tail;
         let appended = append_local(self.feeds(), &mut batch, feed, tail, blocks, &signer);
-        let (tail, head) = appended.unwrap();
+        let tail = appended.unwrap();
+        let head = seal_local(self.feeds(), &mut batch, feed, &tail, &signer).unwrap();
         self.store.commit(batch, Durability::Buffered).unwrap();
         self.held = HeldFeed { tail, head: Some(head) };
     }

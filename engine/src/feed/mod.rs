@@ -1,10 +1,10 @@
 //! Feeds: what comes in, what is written, what is read.
 //!
 //! ```text
-//! own blocks ────────────────► Append::local ─┐
-//!                                             ├─► Append ──► Batch ──► Writer ──► store
-//! Range ──► PreparedRange ──► check ──────────┘                                     │
-//!           (any thread)      (against FeedTail)                   reader::read ◄───┘
+//! own blocks ─────────────────► append_local … seal_local ─┐
+//!                                                          ├─► Batch ──► Writer ──► store
+//! Range ──► PreparedRange ──► check ──► Append ────────────┘                          │
+//!           (any thread)      (against FeedTail)                     reader::read ◄───┘
 //! ```
 //!
 //! [`tail`], [`verify`] and the planning half of [`append`] are pure; [`reader`] and [`append`]
@@ -26,7 +26,7 @@ mod verify_test;
 #[cfg(test)]
 mod writer_test;
 
-pub(crate) use append::append_local;
+pub(crate) use append::{append_local, seal_local};
 pub(crate) use reader::{HeldFeed, ReadLimit, load, read};
 pub(crate) use verify::{PreparedRange, RangeVerdict};
 pub(crate) use writer::{Writer, WriterError, WriterHandle};

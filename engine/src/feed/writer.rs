@@ -1,6 +1,10 @@
 //! The one writer: a thread that owns every commit of an engine and groups them.
 //!
+//! Waking a thread costs more than a small buffered commit. So while nothing waits for the writer and it
+//! is idle, whoever commits takes its seat and does it where it is.
+//!
 //! Invariants:
+//! - whoever writes holds the seat, so there is one writer at any time;
 //! - commits happen in the order in which their places in the queue were taken up, none is split,
 //!   and whoever asks is answered after the commit, never before;
 //! - a group is what was ready: the writer never waits to fill one;
@@ -16,8 +20,8 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle};
 
 use crate::stages::{LiveStages, Stage};
@@ -30,6 +34,10 @@ pub(crate) const GROUP_QUEUE_MAX: usize = 1024;
 pub(crate) const GROUP_BATCHES_MAX: usize = 256;
 /// Bytes after which a group takes no further batch. One batch may exceed it alone.
 pub(crate) const GROUP_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes of a batch that is committed where it is asked for; a larger one keeps a thread of the runtime
+/// from its other work.
+const HERE_BYTES_MAX: usize = 64 << 10;
 
 const THREAD_NAME: &str = "systole-writer";
 
@@ -48,12 +56,12 @@ impl Writer {
     pub(crate) fn spawn(store: Store) -> io::Result<Self> {
         let (queue, requests) = mpsc::channel(GROUP_QUEUE_MAX);
         let (end, ended) = oneshot::channel();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(store));
         let handle = WriterHandle { queue, shared: Arc::clone(&shared) };
         let thread = thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(move || {
-            let last = run(&store, requests, &shared);
+            let last = run(requests, &shared);
             // Whoever waits for the end may open the directory again at once.
-            drop(store);
+            drop(shared.seat().take());
             // Nobody waits if the writer was dropped instead of closed.
             let _ = end.send(last);
         })?;
@@ -96,15 +104,40 @@ impl WriterHandle {
         batch: Batch,
         durability: Durability,
     ) -> Result<(), WriterError> {
+        let batch = match durability {
+            Durability::Buffered => match self.commit_here(batch) {
+                Ok(committed) => return committed.map_err(WriterError::Store),
+                Err(batch) => batch,
+            },
+            Durability::Synced => batch,
+        };
         self.reserve().await?.commit(batch, durability).await
+    }
+
+    /// Commits a small batch on this thread, or gives it back where the writer is busy or others wait.
+    fn commit_here(&self, batch: Batch) -> Result<Result<(), systole_store::Error>, Batch> {
+        let others_wait = self.shared.waiting.load(Ordering::Acquire) > 0;
+        if others_wait || self.queue.is_closed() || batch.bytes() > HERE_BYTES_MAX {
+            return Err(batch);
+        }
+        let seat = match self.shared.seat.try_lock() {
+            Ok(seat) => seat,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Err(batch),
+        };
+        match &*seat {
+            Some(store) => Ok(commit(store, batch, false, 1, &self.shared)),
+            None => Err(batch),
+        }
     }
 
     /// A place in the queue, for those who change state of their own and must not be interrupted
     /// between that and the commit. Others wait for places, and closing the writer waits for those
     /// taken: use it soon.
     pub(crate) async fn reserve(&self) -> Result<Place, WriterError> {
+        let waiting = Waiting::new(&self.shared);
         let permit = self.queue.clone().reserve_owned().await;
-        permit.map(|permit| Place { permit }).map_err(|_| WriterError::Closed)
+        permit.map(|permit| Place { permit, waiting }).map_err(|_| WriterError::Closed)
     }
 
     /// Makes everything that was visible in the store before this call survive a power failure.
@@ -126,6 +159,7 @@ impl WriterHandle {
 #[derive(Debug)]
 pub(crate) struct Place {
     permit: mpsc::OwnedPermit<Request>,
+    waiting: Waiting,
 }
 
 impl Place {
@@ -136,7 +170,8 @@ impl Place {
         durability: Durability,
     ) -> impl Future<Output = Result<(), WriterError>> + Send + use<> {
         let (answer, answered) = oneshot::channel();
-        self.permit.send(Request::Commit(Commit { batch, durability, answer }));
+        let commit = Commit { batch, durability, answer, waiting: self.waiting };
+        self.permit.send(Request::Commit(commit));
         async move {
             // Unanswered means that the writer was gone before it came to this batch.
             answered.await.map_err(|_| WriterError::Closed)?.map_err(WriterError::Store)
@@ -191,15 +226,26 @@ impl std::error::Error for WriterError {
 
 #[derive(Debug)]
 struct Shared {
+    /// Held by whoever writes. Empty once the writer has ended.
+    seat: Mutex<Option<Store>>,
+    /// How many want to commit through the queue, or are about to.
+    waiting: AtomicUsize,
     /// Whether the store may hold something that a power failure would take.
     unsynced: AtomicBool,
     counters: WriterCounters,
 }
 
-impl Default for Shared {
-    fn default() -> Self {
+impl Shared {
+    fn new(store: Store) -> Self {
         // What an earlier process wrote before it died may never have been synced.
-        Self { unsynced: AtomicBool::new(true), counters: WriterCounters::default() }
+        let (unsynced, counters) = (AtomicBool::new(true), WriterCounters::default());
+        let (seat, waiting) = (Mutex::new(Some(store)), AtomicUsize::new(0));
+        Self { seat, waiting, unsynced, counters }
+    }
+
+    /// A commit's panic is caught, and the store says what became of it.
+    fn seat(&self) -> MutexGuard<'_, Option<Store>> {
+        self.seat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -214,14 +260,28 @@ struct Commit {
     batch: Batch,
     durability: Durability,
     answer: oneshot::Sender<Result<(), systole_store::Error>>,
+    waiting: Waiting,
+}
+
+/// Somebody's wish to commit, until it is done or given up.
+#[derive(Debug)]
+struct Waiting(Arc<Shared>);
+
+impl Waiting {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.waiting.fetch_add(1, Ordering::AcqRel);
+        Self(shared.clone())
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// The writer's life: take what is ready, commit it as one, answer everybody.
-fn run(
-    store: &Store,
-    mut requests: mpsc::Receiver<Request>,
-    shared: &Shared,
-) -> Result<(), systole_store::Error> {
+fn run(mut requests: mpsc::Receiver<Request>, shared: &Shared) -> Result<(), systole_store::Error> {
     while let Some(first) = requests.blocking_recv() {
         let mut group = Group::default();
         let mut ready = Some(first);
@@ -233,8 +293,11 @@ fn run(
             }
             ready = if group.is_full() { None } else { requests.try_recv().ok() };
         }
-        group.commit(store, shared);
+        let seat = shared.seat();
+        group.commit(seat.as_ref().expect("emptied when this thread ends"), shared);
     }
+    let seat = shared.seat();
+    let store = seat.as_ref().expect("emptied when this thread ends");
     // Who wrote nothing leaves nothing behind; the store may not even be writable.
     if shared.counters.groups.load(Ordering::Relaxed) == 0 {
         return Ok(());
@@ -249,6 +312,7 @@ struct Group {
     batch: Batch,
     synced: bool,
     answers: Vec<oneshot::Sender<Result<(), systole_store::Error>>>,
+    waiting: Vec<Waiting>,
 }
 
 impl Group {
@@ -256,6 +320,7 @@ impl Group {
         self.batch.append(commit.batch);
         self.synced |= commit.durability == Durability::Synced;
         self.answers.push(commit.answer);
+        self.waiting.push(commit.waiting);
     }
 
     fn is_full(&self) -> bool {
@@ -266,23 +331,36 @@ impl Group {
         if self.answers.is_empty() {
             return;
         }
-        let counters = &shared.counters;
-        counters.groups.fetch_add(1, Ordering::Relaxed);
-        counters.batches.fetch_add(self.answers.len() as u64, Ordering::Relaxed);
-        counters.bytes.fetch_add(self.batch.bytes() as u64, Ordering::Relaxed);
-        let write = AssertUnwindSafe(|| write(store, self.batch, self.synced, shared));
-        let mut watch = counters.stages.watch();
-        let result = catch_unwind(write).unwrap_or_else(|_| {
-            // It panicked while it held its turn to write, so the store refuses whatever comes
-            // next.
-            Err(systole_store::Error::Poisoned { reason: "a commit panicked".to_owned() })
-        });
-        watch.lap(Stage::Commit, self.answers.len() as u64);
+        let result = commit(store, self.batch, self.synced, self.answers.len() as u64, shared);
+        // Before the answers: whoever has one may find the writer idle.
+        drop(self.waiting);
         for answer in self.answers {
             // Whoever stopped listening gave up the answer, not the commit.
             let _ = answer.send(result.clone());
         }
     }
+}
+
+/// Commits what was asked for in `batches` parts.
+fn commit(
+    store: &Store,
+    batch: Batch,
+    synced: bool,
+    batches: u64,
+    shared: &Shared,
+) -> Result<(), systole_store::Error> {
+    let counters = &shared.counters;
+    counters.groups.fetch_add(1, Ordering::Relaxed);
+    counters.batches.fetch_add(batches, Ordering::Relaxed);
+    counters.bytes.fetch_add(batch.bytes() as u64, Ordering::Relaxed);
+    let write = AssertUnwindSafe(|| write(store, batch, synced, shared));
+    let mut watch = counters.stages.watch();
+    let committed = catch_unwind(write).unwrap_or_else(|_| {
+        // It panicked while it held its turn to write, so the store refuses whatever comes next.
+        Err(systole_store::Error::Poisoned { reason: "a commit panicked".to_owned() })
+    });
+    watch.lap(Stage::Commit, batches);
+    committed
 }
 
 fn write(

@@ -234,7 +234,7 @@ impl PartyProcessor {
     }
 
     async fn write_turn(&mut self, turn: &mut Turn) -> Result<(), Error> {
-        let mut told = self.core.close_turn(turn);
+        let mut told = self.core.close_turn(turn)?;
         let durability = turn.durability();
         let batch = std::mem::take(&mut turn.batch);
         let span = tracing::debug_span!(

@@ -89,7 +89,9 @@ impl PartyProcessor {
         let mut busy: BTreeMap<ItemKey, Vec<Ask>> = BTreeMap::new();
         while let Some(ask) = self.core.next(preparing)? {
             // Behind what the item has yet to be asked for.
-            if !busy.is_empty() && let Some(asks) = busy.get_mut(&ask.item) {
+            if !busy.is_empty()
+                && let Some(asks) = busy.get_mut(&ask.item)
+            {
                 asks.push(ask);
                 continue;
             }

@@ -374,7 +374,7 @@ impl Replica {
             forget_parked(&mut turn.effects, |feed| self.core.feed_key(feed));
         }
         let messages = self.messages(&turn.effects);
-        let mut told = self.core.close_turn(&mut turn);
+        let mut told = self.core.close_turn(&mut turn)?;
         let durability = turn.durability();
         let written = self.device.store.commit(std::mem::take(&mut turn.batch), durability);
         if let Err(error) = written {

@@ -281,8 +281,13 @@ impl PartyCore {
 
     /// Closes a turn: afterwards its batch holds everything that is to be stored, positions included.
     /// What is told when it is written comes back.
-    pub(crate) fn close_turn(&mut self, turn: &mut Turn) -> Told {
+    ///
+    /// # Errors
+    /// The party has failed: what the turn holds must not be written.
+    pub(crate) fn close_turn(&mut self, turn: &mut Turn) -> Result<Told, Error> {
         assert!(self.failed.is_none(), "a party that failed writes nothing");
+        let sealed = self.seal(turn);
+        self.failing(sealed)?;
         let device = self.device.clone();
         let mut watch = device.live.stages.watch();
         let ordinal = self.record.ordinal;
@@ -307,7 +312,7 @@ impl PartyCore {
             meta.put_party(&mut turn.batch, &self.record);
         }
         watch.lap(Stage::Index, told.messages);
-        told
+        Ok(told)
     }
 
     /// The turn's batch is written.

@@ -11,17 +11,18 @@
 //!   one item it is asked in the order of the operations;
 //! - until [`PartyCore::lay_out`] only items have changed, and [`Preparing::touched`] names them:
 //!   whoever gives up loads them anew before anything else is asked of them;
-//! - own blocks are signed, stored and processed in one batch.
+//! - own blocks are signed, stored and processed in one batch: one head covers all that a turn writes to
+//!   a feed.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use systole_models::AnyModel;
-use systole_proto::{FeedKey, ItemId, Stamp};
+use systole_proto::{FeedKey, ItemId, SignError, Stamp};
 use systole_store::{Durability, FeedNo, ItemKey, ItemRecord};
 
 use super::PartyCore;
-use crate::feed::append_local;
+use crate::feed::{append_local, seal_local};
 use crate::item::actor::LocalMutation;
 use crate::item::state::{ItemState, Placement};
 use crate::party::admit::{Membership, Position, Verdict};
@@ -29,6 +30,7 @@ use crate::party::command::{Operation, Receipt, Written};
 use crate::party::compose::{PAYLOAD_BYTES_MAX, Plan};
 use crate::party::effect::LocalBody;
 use crate::party::turn::Turn;
+use crate::stages::Stage;
 use crate::{Error, ErrorKind};
 
 /// A write on its way.
@@ -225,16 +227,30 @@ impl PartyCore {
         let held = self.host.held(plan.feed)?;
         let feed = (plan.feed, plan.key);
         let appended = append_local(feeds, &mut turn.batch, feed, &held.tail, &blocks, &*signer);
-        let (tail, head) = appended
-            .map_err(|error| Error::caused(ErrorKind::Unavailable, "signing failed", error))?;
-        held.tail = tail;
-        held.head = Some(head);
-        turn.written.push(plan.feed);
+        held.tail = appended.map_err(signing_failed)?;
+        if !turn.written.contains(&plan.feed) {
+            turn.written.push(plan.feed);
+        }
         turn.mutated.extend(touched);
         turn.durable |= durability == Durability::Synced;
         let ids = created.iter().map(|(key, id, _)| (*key, *id)).collect();
         let receipt = Receipt { feed: plan.key, seq: plan.seq, messages, durability };
         Ok(Laid { written: Written { receipt, created: ids }, created })
+    }
+
+    /// Signs the heads of the own feeds that the turn has written to, one each.
+    pub(super) fn seal(&mut self, turn: &mut Turn) -> Result<(), Error> {
+        let mut watch = self.device.live.stages.watch();
+        for no in &turn.written {
+            let signer = self.signers.get(no).expect("checked before it was written to");
+            let feed = (*no, self.state.feed(*no).expect("own feeds are known").key);
+            let held = self.host.held(*no)?;
+            let feeds = self.device.store.feeds();
+            let head = seal_local(feeds, &mut turn.batch, feed, &held.tail, &**signer);
+            held.head = Some(head.map_err(signing_failed)?);
+            watch.lap(Stage::Sign, 1);
+        }
+        Ok(())
     }
 
     /// The feed to write to, if it may be written to now.
@@ -308,6 +324,10 @@ impl Preparing {
     fn push(&mut self, body: LocalBody, stamp: Stamp) {
         self.bodies.push((body, stamp, self.effective_at));
     }
+}
+
+fn signing_failed(error: SignError) -> Error {
+    Error::caused(ErrorKind::Unavailable, "signing failed", error)
 }
 
 fn check_payload(bytes: usize) -> Result<(), Error> {
