@@ -7,8 +7,8 @@
 //! - it never waits for its party, so a party may always wait for it;
 //! - what one party asks happens in the order in which it was asked;
 //! - the memory is locked while something runs on it, and never across a wait;
-//! - its mailbox is bounded by [`MAILBOX_COMMANDS`], the bytes in it by the permits that each
-//!   delivery carries ([`BYTES_IN_FLIGHT_MAX`]);
+//! - what was handed over is applied before anything that is asked later;
+//! - its mailbox is bounded by [`MAILBOX_COMMANDS`], the bytes in its inbox by [`BYTES_IN_FLIGHT_MAX`];
 //! - an item that could not be loaded is tried again with every command, and answers with the reason.
 
 use std::any::Any;
@@ -20,10 +20,11 @@ use kameo::actor::{ActorRef, PreparedActor};
 use kameo::mailbox;
 use kameo::message::{Context, Message};
 use systole_models::ObjectMutation;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, oneshot};
+use tokio::sync::{Semaphore, broadcast, oneshot};
 use tokio::task::JoinHandle;
 
 use super::gauge::Gauge;
+use super::inbox::Inbox;
 use super::loads::Loads;
 use super::memory::Memory;
 use super::state::{Incoming, ItemState, Placement};
@@ -38,6 +39,10 @@ pub const MAILBOX_COMMANDS: usize = 64;
 
 /// Most payload bytes that wait for one item.
 pub const BYTES_IN_FLIGHT_MAX: usize = 4 << 20;
+
+/// An item for which so many messages wait is woken while others are still being handed over: beyond, one
+/// waking for all of them is cheap enough.
+const WOKEN_FOR_MESSAGES: usize = 256;
 
 /// What a local user asks of an item.
 pub(crate) enum LocalMutation {
@@ -69,8 +74,8 @@ pub(crate) type View = Box<dyn FnOnce(Result<&ItemState, &Error>) + Send>;
 
 /// What an item's actor is asked.
 pub(crate) enum Command {
-    /// Apply messages that are written.
-    Deliver { batch: Vec<Incoming>, bytes: u64, _permit: OwnedSemaphorePermit },
+    /// Apply what waits in the inbox, as is done before anything else.
+    CatchUp,
     /// Apply local mutations at exactly these places and give their bytes.
     Mutate { mutations: Vec<(LocalMutation, Placement)>, reply: oneshot::Sender<Mutated> },
     /// The local mutations up to this ordinal are written.
@@ -124,9 +129,10 @@ impl Message<Command> for ItemActor {
         }
         let mut memory = self.memory();
         memory.touch();
+        memory.catch_up();
         // A caller that went away needs no answer; its mutation is applied all the same.
         match command {
-            Command::Deliver { batch, bytes, _permit } => memory.deliver(batch, bytes),
+            Command::CatchUp => {}
             Command::Mutate { mutations, reply } => {
                 let mut payloads = Vec::with_capacity(mutations.len());
                 let mutated = mutations.into_iter().try_for_each(|(mutation, at)| {
@@ -172,6 +178,7 @@ pub(crate) struct Resident {
     task: JoinHandle<()>,
     pub(crate) gauge: Arc<Gauge>,
     memory: Arc<Mutex<Memory>>,
+    inbox: Arc<Inbox>,
     in_flight: Arc<Semaphore>,
 }
 
@@ -179,7 +186,8 @@ impl Resident {
     /// Starts the item's actor.
     pub(crate) fn spawn(args: Args) -> Self {
         let Args { loader, gauge, telemetry, loads, state } = args;
-        let memory = Memory::new(loader.id(), gauge.clone(), telemetry, state);
+        let inbox = Arc::new(Inbox::default());
+        let memory = Memory::new(loader.id(), gauge.clone(), telemetry, inbox.clone(), state);
         let memory = Arc::new(Mutex::new(memory));
         let prepared = PreparedActor::new(mailbox::bounded(MAILBOX_COMMANDS));
         let actor = prepared.actor_ref().clone();
@@ -187,29 +195,44 @@ impl Resident {
         // The outer task ends only when the actor's state is dropped, and with it its hold on the store.
         let task = tokio::spawn(async move { drop(running.await) });
         let in_flight = Arc::new(Semaphore::new(BYTES_IN_FLIGHT_MAX));
-        Self { actor, task, gauge, memory, in_flight }
+        Self { actor, task, gauge, memory, inbox, in_flight }
     }
 
-    /// Hands over written messages; waits while too many bytes are on their way.
-    pub(crate) async fn deliver(&self, batch: Vec<Incoming>) -> Result<(), Error> {
-        let bytes: usize = batch.iter().map(|incoming| incoming.payload.len()).sum();
+    /// Hands over written messages; waits while too many bytes are on their way. Whether the item is at
+    /// them: else it is to be woken ([`Self::wake`]) when nothing more is to come soon.
+    pub(crate) async fn deliver(&self, messages: Vec<Incoming>) -> Result<bool, Error> {
+        let bytes: usize = messages.iter().map(|incoming| incoming.payload.len()).sum();
         let permits = bytes.clamp(1, BYTES_IN_FLIGHT_MAX) as u32;
-        let permit = self.in_flight.clone().acquire_many_owned(permits).await;
-        let permit = permit.map_err(|_| Error::closed("the item"))?;
-        self.handle().send(Command::Deliver { batch, bytes: bytes as u64, _permit: permit }).await
+        let permit = match self.in_flight.clone().try_acquire_many_owned(permits) {
+            Ok(permit) => permit,
+            Err(_) => {
+                self.wake().await?;
+                let permit = self.in_flight.clone().acquire_many_owned(permits).await;
+                permit.map_err(|_| Error::closed("the item"))?
+            }
+        };
+        if self.inbox.put(messages, bytes as u64, permit) < WOKEN_FOR_MESSAGES {
+            return Ok(false);
+        }
+        self.wake().await.map(|()| true)
     }
 
-    /// Applies a local mutation at once, or gives it back: where the item is not loaded, busy, or has
-    /// yet to apply what was delivered before. Nothing else of the party may wait in its mailbox.
+    /// Has the item apply what was handed over.
+    pub(crate) async fn wake(&self) -> Result<(), Error> {
+        if self.inbox.wakes() { self.handle().send(Command::CatchUp).await } else { Ok(()) }
+    }
+
+    /// Applies a local mutation at once, or gives it back, where the item is not loaded or busy. Nothing
+    /// else of the party may wait in its mailbox.
     pub(crate) fn mutate_now(
         &self,
         mutation: LocalMutation,
         at: Placement,
     ) -> Result<Result<Bytes, Error>, (LocalMutation, Placement)> {
-        let delivered = self.in_flight.available_permits() == BYTES_IN_FLIGHT_MAX;
-        match self.idle().filter(|memory| delivered && !memory.must_load()) {
+        match self.idle().filter(|memory| !memory.must_load()) {
             Some(mut memory) => {
                 memory.touch();
+                memory.catch_up();
                 Ok(memory.mutate(mutation, &at))
             }
             None => Err((mutation, at)),

@@ -13,6 +13,7 @@ use tokio::sync::broadcast;
 
 use super::actor::LocalMutation;
 use super::gauge::Gauge;
+use super::inbox::{Inbox, Waiting};
 use super::state::{Applied, Incoming, ItemState, Placement};
 use super::subscribe::{RawUpdate, UPDATES_KEPT};
 use crate::snapshot::{self, Tail};
@@ -25,6 +26,7 @@ pub(crate) struct Memory {
     id: ItemId,
     gauge: Arc<Gauge>,
     telemetry: Arc<Telemetry>,
+    inbox: Arc<Inbox>,
     /// `None` until it is loaded.
     state: Option<Result<ItemState, Error>>,
     updates: Option<broadcast::Sender<Arc<RawUpdate>>>,
@@ -40,10 +42,11 @@ impl Memory {
         id: ItemId,
         gauge: Arc<Gauge>,
         telemetry: Arc<Telemetry>,
+        inbox: Arc<Inbox>,
         state: Option<ItemState>,
     ) -> Self {
         let (state, unwritten) = (state.map(Ok), Vec::new());
-        Self { id, gauge, telemetry, state, updates: None, unwritten, uncounted: (0, 0) }
+        Self { id, gauge, telemetry, inbox, state, updates: None, unwritten, uncounted: (0, 0) }
     }
 
     /// The state, or why it is not there; `None` before it was first loaded.
@@ -75,8 +78,16 @@ impl Memory {
         }
     }
 
-    /// Applies written messages and tells of them.
-    pub(crate) fn deliver(&mut self, batch: Vec<Incoming>, bytes: u64) {
+    /// Applies what waits in the inbox and tells of it.
+    pub(crate) fn catch_up(&mut self) {
+        let Waiting { messages, bytes, .. } = self.inbox.take();
+        let Some(first) = messages.first() else { return };
+        // Local mutations before it were written before it.
+        self.written(first.entry.ordinal);
+        self.deliver(messages, bytes);
+    }
+
+    fn deliver(&mut self, batch: Vec<Incoming>, bytes: u64) {
         let heard = self.is_watched();
         let Some(Ok(state)) = &mut self.state else { return };
         state.hear(heard);
@@ -135,6 +146,9 @@ impl Memory {
     /// The local mutations up to this ordinal are written: counts them, and tells who watches.
     pub(crate) fn written(&mut self, until: u64) {
         let (messages, bytes) = std::mem::take(&mut self.uncounted);
+        if messages == 0 && self.unwritten.is_empty() {
+            return;
+        }
         self.telemetry.applied(messages);
         self.measure(messages, bytes);
         let written = self.unwritten.partition_point(|(ordinal, _)| *ordinal <= until);

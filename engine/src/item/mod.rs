@@ -4,6 +4,7 @@
 pub(crate) mod actor;
 pub(crate) mod gauge;
 mod handle;
+mod inbox;
 pub(crate) mod loads;
 mod memory;
 pub(crate) mod state;

@@ -166,3 +166,18 @@ pub(crate) enum Command {
         reply: oneshot::Sender<Result<Written, Error>>,
     },
 }
+
+/// Writes of so many operations and ranges of so many blocks are what somebody at work makes; larger ones
+/// come from a program that has much to bring.
+const SMALL_MAX: u64 = 64;
+
+impl Command {
+    /// Whether somebody seems to be at work, and to wait for what becomes of this.
+    pub(crate) fn is_small(&self) -> bool {
+        match self {
+            Self::Write(write) => write.operations.len() as u64 <= SMALL_MAX,
+            Self::Ingest(ingest) => ingest.range.end() - ingest.range.start() <= SMALL_MAX,
+            _ => false,
+        }
+    }
+}

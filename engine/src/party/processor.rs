@@ -30,7 +30,8 @@ use super::core::PartyCore;
 use super::residents::{ROUND, Residents};
 use super::turn::Turn;
 use crate::settings::{
-    CHECKPOINT_BYTES_WARN, PARTY_MAILBOX_COMMANDS, TURN_BLOCKS_MAX, TURN_REQUESTS_MAX,
+    CHECKPOINT_BYTES_WARN, LIVE_TURN_BLOCKS_MAX, PARTY_MAILBOX_COMMANDS, TURN_BLOCKS_MAX,
+    TURN_REQUESTS_MAX,
 };
 use crate::shared::Shared;
 use crate::stages::Stage;
@@ -39,6 +40,12 @@ use crate::{Error, ErrorKind};
 
 /// How long the party rests between two looks for checkpoints that are on their way.
 const CHECKPOINTS_LOOKED_AFTER: Duration = Duration::from_millis(2);
+
+/// For how many turns after a small command others are expected.
+const LIVE_TURNS: u32 = 256;
+
+/// Turns in which messages may gather before an item that nobody watches applies them.
+const TURNS_UNWOKEN_MAX: u32 = 16;
 
 /// How many commands may be handled between two turns of processing.
 const COMMANDS_BETWEEN_TURNS: u32 = 64;
@@ -68,6 +75,10 @@ pub(crate) struct PartyProcessor {
     shared: Arc<Shared>,
     telemetry: Arc<Telemetry>,
     commands: u32,
+    /// Turns for which somebody is taken to be at work beside the backlog.
+    live: u32,
+    /// Turns since all items applied what they were handed.
+    turns_unwoken: u32,
     /// Inside the engine's span; every batch has one inside this.
     span: Span,
 }
@@ -84,7 +95,17 @@ impl Actor for PartyProcessor {
         let span = tracing::info_span!(parent: &shared.span, "party", party = %party.short());
         tracing::info!(parent: &span, feeds = core.state.feeds().count(), "party opened");
         let queue = Vec::new();
-        let mut party = Self { core, residents, queue, shared, telemetry, commands: 0, span };
+        let mut party = Self {
+            core,
+            residents,
+            queue,
+            shared,
+            telemetry,
+            commands: 0,
+            live: 0,
+            turns_unwoken: 0,
+            span,
+        };
         match beginning {
             Some(beginning) => party.begin(beginning).await?,
             None if party.core.needs_upkeep() => party.keep_up().await?,
@@ -156,6 +177,9 @@ impl Message<Command> for PartyProcessor {
     async fn handle(&mut self, command: Command, _: &mut Context<Self, ()>) {
         match command {
             Command::Write(_) | Command::Ingest(_) | Command::Credentials { .. } => {
+                if command.is_small() {
+                    self.live = LIVE_TURNS;
+                }
                 self.queue.push(command);
             }
             Command::Item { item, id, reply } => {
@@ -207,13 +231,29 @@ impl PartyProcessor {
     async fn process_turn(&mut self) {
         self.core.tell_time(Shared::now_millis());
         let mut turn = Turn::default();
-        match self.core.process(TURN_BLOCKS_MAX, &mut turn) {
+        let blocks_max = if self.live > 0 { LIVE_TURN_BLOCKS_MAX } else { TURN_BLOCKS_MAX };
+        match self.core.process(blocks_max, &mut turn) {
             Ok(blocks) => {
                 self.commit(turn).await;
-                self.residents.end_turn(blocks > 256).await;
+                self.wake_items().await;
+                self.residents.end_turn(blocks > LIVE_TURN_BLOCKS_MAX).await;
             }
             Err(error) => tracing::error!(parent: &self.span, %error, "party failed"),
         }
+    }
+
+    /// Has items apply what a turn handed over to them: all where no block is left to be processed, or
+    /// many turns have passed; before, those that somebody watches while there is life beside the
+    /// backlog.
+    async fn wake_items(&mut self) {
+        let live = self.live > 0;
+        self.live = self.live.saturating_sub(1);
+        self.turns_unwoken += 1;
+        let all = !self.core.has_ready() || self.turns_unwoken >= TURNS_UNWOKEN_MAX;
+        if all {
+            self.turns_unwoken = 0;
+        }
+        self.residents.wake(all, live).await;
     }
 
     /// Writes a turn's batch, then tells whoever is concerned. Of a party that has failed nothing is
@@ -282,13 +322,7 @@ impl PartyProcessor {
         item: systole_store::ItemKey,
         batch: Vec<crate::item::state::Incoming>,
     ) {
-        if let Some(resident) = self.residents.get(item) {
-            if let Err(error) = resident.deliver(batch).await {
-                // It reads its log when it is loaded again.
-                tracing::debug!(%item, %error, "messages not handed over");
-            }
-            return;
-        }
+        let Err(batch) = self.residents.hand_over(item, batch).await else { return };
         let (messages, bytes) =
             batch.iter().fold((0, 0), |sum, next| (sum.0 + 1, sum.1 + next.payload.len() as u64));
         match self.core.item_id(item) {

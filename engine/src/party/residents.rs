@@ -20,8 +20,8 @@ use super::core::Ask;
 use crate::Error;
 use crate::item::actor::{Args, Command, Resident, Taken};
 use crate::item::gauge::Gauge;
-use crate::item::state::ItemState;
-use crate::settings::{ACTOR_BYTES, BACKGROUND_CHECKPOINTS_MAX};
+use crate::item::state::{Incoming, ItemState};
+use crate::settings::{ACTOR_BYTES, BACKGROUND_CHECKPOINTS_MAX, HANDED_OVER_BYTES_MAX};
 use crate::shared::Shared;
 use crate::snapshot::Loader;
 use crate::telemetry::Telemetry;
@@ -60,6 +60,9 @@ pub(crate) struct Residents {
     asked: Vec<(ItemKey, oneshot::Receiver<Taken>)>,
     ending: JoinSet<()>,
     turn: u64,
+    /// Items that were handed messages and have not been woken for them, and the bytes of these.
+    unwoken: Vec<ItemKey>,
+    unwoken_bytes: u64,
     /// Items brought into memory since residents were last counted.
     brought: usize,
     /// Messages and bytes since a checkpoint, of items that are not in memory.
@@ -78,6 +81,8 @@ impl Residents {
             asked: Vec::new(),
             ending: JoinSet::new(),
             turn: 0,
+            unwoken: Vec::new(),
+            unwoken_bytes: 0,
             brought: 0,
             cold: {
                 let mut cold = lru::LruCache::unbounded();
@@ -151,6 +156,49 @@ impl Residents {
             false => entry.resident.mutate_now(mutation, at),
         };
         mutated.map_err(|(mutation, at)| Ask { operation, item, id, mutation, at })
+    }
+
+    /// Hands written messages over to an item, which need not apply them before it is woken, or gives
+    /// them back if it is not in memory.
+    pub(crate) async fn hand_over(
+        &mut self,
+        key: ItemKey,
+        messages: Vec<Incoming>,
+    ) -> Result<(), Vec<Incoming>> {
+        let Some(resident) = self.get(key) else { return Err(messages) };
+        let bytes: usize = messages.iter().map(|incoming| incoming.payload.len()).sum();
+        match resident.deliver(messages).await {
+            Ok(true) => {}
+            Ok(false) => {
+                self.unwoken.push(key);
+                self.unwoken_bytes += bytes as u64;
+            }
+            // It reads its log when it is loaded again.
+            Err(error) => tracing::debug!(%key, %error, "messages not handed over"),
+        }
+        Ok(())
+    }
+
+    /// Wakes items that were handed messages: all of them, also where they were handed very much, or
+    /// those that somebody watches.
+    pub(crate) async fn wake(&mut self, all: bool, watched: bool) {
+        let all = all || self.unwoken_bytes > HANDED_OVER_BYTES_MAX;
+        if !all && !watched {
+            return;
+        }
+        let mut still = Vec::new();
+        for key in std::mem::take(&mut self.unwoken) {
+            let Some(entry) = self.items.get(&key) else { continue };
+            if !all && !entry.resident.is_watched() {
+                still.push(key);
+            } else if let Err(error) = entry.resident.wake().await {
+                tracing::debug!(%key, %error, "an item not woken");
+            }
+        }
+        if all {
+            self.unwoken_bytes = 0;
+        }
+        self.unwoken = still;
     }
 
     /// Messages for an item that is not in memory went into its log.
