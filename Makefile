@@ -12,7 +12,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test verify soak bench doc fmt lint
+.PHONY: help demo test verify soak bench bench-peers doc fmt lint
 
 cargo_flags := --release --locked --workspace
 examples := quickstart two_devices
@@ -21,7 +21,7 @@ VERIFY_ROUNDS ?= 200
 SOAK_MINUTES ?= 240
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 	@printf 'build cache: %s\n' "$$CARGO_TARGET_DIR"
 
 demo: ## import this checkout's Git history, show it and verify it
@@ -67,6 +67,10 @@ soak: ## a mixed workload for SOAK_MINUTES; memory and disk must be flat
 bench: ## print what was measured, on what machine
 	@scripts/setup build
 	cargo bench --locked --workspace --bench '*'
+
+bench-peers: ## compare with other systems; PEERS='--scale 0.1 p2panda' is quick, PEERS=--smoke only checks
+	@scripts/setup build
+	@scripts/bench-peers $(PEERS)
 
 doc: ## build the documentation; warnings are errors
 	@scripts/setup build

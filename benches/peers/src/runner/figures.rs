@@ -1,0 +1,213 @@
+//! All that was measured, what failed, and the comparison of what is alike.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use systole_peers_contract::{Failure, Step};
+
+use super::machine::Machine;
+use super::plan::Case;
+use super::process::Told;
+
+/// The runs of one step of one case.
+pub(super) struct Line {
+    pub(super) case: Case,
+    pub(super) step: Step,
+    runs: Vec<Told>,
+}
+
+/// A median with the least and the greatest.
+#[derive(Clone, Copy)]
+pub(super) struct Spread {
+    pub(super) median: f64,
+    pub(super) least: f64,
+    pub(super) greatest: f64,
+}
+
+impl Spread {
+    fn of(values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.collect();
+        values.sort_by(f64::total_cmp);
+        let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
+        let last = values.len().saturating_sub(1);
+        // Of an even number the mean of the two in the middle.
+        let median = (at(last / 2) + at(last.div_ceil(2))) / 2.0;
+        Self { median, least: at(0), greatest: at(last) }
+    }
+}
+
+impl Line {
+    pub(super) fn messages(&self) -> usize {
+        self.case.counted(self.step).messages
+    }
+
+    /// Messages a second; of live messages the median latency in microseconds.
+    pub(super) fn figure(&self) -> Spread {
+        let messages = self.messages() as f64;
+        Spread::of(self.runs.iter().map(|run| match run.latency {
+            Some((median, _)) => median,
+            None => messages / run.seconds,
+        }))
+    }
+
+    pub(super) fn latency_99(&self) -> Option<Spread> {
+        let all: Option<Vec<f64>> =
+            self.runs.iter().map(|run| run.latency.map(|(_, high)| high)).collect();
+        all.map(|all| Spread::of(all.into_iter()))
+    }
+
+    /// Microseconds that all cores together computed for a message.
+    pub(super) fn cpu_micros(&self) -> f64 {
+        let messages = self.messages() as f64;
+        Spread::of(self.runs.iter().map(|run| run.cpu_seconds / messages * 1e6)).median
+    }
+
+    pub(super) fn peak_mib(&self) -> f64 {
+        Spread::of(self.runs.iter().map(|run| run.peak_bytes / f64::from(1 << 20))).median
+    }
+
+    /// Bytes on disk for every message.
+    pub(super) fn disk_bytes(&self) -> f64 {
+        let messages = self.messages() as f64;
+        Spread::of(self.runs.iter().map(|run| run.disk_bytes / messages)).median
+    }
+}
+
+/// Everything of one run of the runner.
+pub(super) struct Figures {
+    machine: Machine,
+    lines: Vec<Line>,
+    lacking: BTreeMap<&'static str, String>,
+    failed: BTreeMap<String, String>,
+}
+
+impl Figures {
+    pub(super) fn new(machine: Machine) -> Self {
+        Self { machine, lines: Vec::new(), lacking: BTreeMap::new(), failed: BTreeMap::new() }
+    }
+
+    pub(super) fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// A system that cannot be measured here.
+    pub(super) fn lacks(&mut self, system: &'static str, why: &str) {
+        self.lacking.entry(system).or_insert_with(|| {
+            eprintln!("{system} is not measured: {why}");
+            why.to_owned()
+        });
+    }
+
+    /// Takes what a run told, if the state is right.
+    pub(super) fn take(
+        &mut self,
+        case: &Case,
+        step: Step,
+        told: Result<Told, Failure>,
+        expected: &str,
+    ) {
+        let told = told.and_then(|told| {
+            let is_right = told.state == expected;
+            let wrong = format!("{} of {case}: the state is {}", step.name(), told.state);
+            if is_right { Ok(told) } else { Err(Failure::from(wrong)) }
+        });
+        let told = match told {
+            Ok(told) => told,
+            Err(failure) => {
+                eprintln!("FAILED {failure}");
+                self.failed.insert(key(case, step), failure.to_string());
+                return;
+            }
+        };
+        let line = self.lines.iter_mut().find(|line| {
+            line.step == step
+                && line.case.system.name == case.system.name
+                && line.case.is_like(case)
+        });
+        match line {
+            Some(line) => line.runs.push(told),
+            None => self.lines.push(Line { case: *case, step, runs: vec![told] }),
+        }
+    }
+
+    pub(super) fn has_failed(&self, case: &Case, step: Step) -> bool {
+        self.failed.contains_key(&key(case, step))
+    }
+
+    /// Nothing failed, and Systole itself was measured.
+    pub(super) fn all_went_well(&self) -> bool {
+        self.failed.is_empty() && self.lines.iter().any(|line| line.case.is_own())
+    }
+
+    /// The lines of a step, Systole's first, then peer by peer.
+    pub(super) fn of(&self, step: Step) -> Vec<&Line> {
+        let mut lines: Vec<_> = self.lines.iter().filter(|line| line.step == step).collect();
+        lines.sort_by_key(|line| !line.case.is_own());
+        lines
+    }
+
+    /// How many times as fast as this peer Systole was with the same count and durability.
+    pub(super) fn ratio(&self, line: &Line) -> Option<f64> {
+        if line.case.is_own() {
+            return None;
+        }
+        let own = self.lines.iter().find(|own| {
+            own.case.is_own() && own.step == line.step && own.case.is_like(&line.case)
+        })?;
+        let (own, theirs) = (own.figure().median, line.figure().median);
+        Some(if line.step == Step::Live { theirs / own } else { own / theirs })
+    }
+
+    pub(super) fn lacking(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.lacking.iter().map(|(system, why)| (*system, why.as_str()))
+    }
+
+    pub(super) fn failed(&self) -> impl Iterator<Item = &str> {
+        self.failed.values().map(String::as_str)
+    }
+
+    pub(super) fn json(&self) -> String {
+        let lines = self.lines.iter().filter(|line| line.step != Step::Populate).map(|line| {
+            let figure = line.figure();
+            json!({
+                "step": line.step.name(),
+                "system": line.case.system.name,
+                "durability": line.case.durability.name(),
+                "messages": line.messages(),
+                "unit": if line.step == Step::Live { "us" } else { "messages/s" },
+                "median": figure.median,
+                "least": figure.least,
+                "greatest": figure.greatest,
+                "p99_us": line.latency_99().map(|spread| spread.median),
+                "ratio": self.ratio(line),
+                "target": line.case.target(line.step),
+                "cpu_us_per_message": line.cpu_micros(),
+                "peak_mib": line.peak_mib(),
+                "disk_bytes_per_message": line.disk_bytes(),
+            })
+        });
+        let all = json!({
+            "machine": self.machine.json(),
+            "lines": lines.collect::<Vec<Value>>(),
+            "not_measured": self.lacking,
+            "failed": self.failed,
+        });
+        format!("{all:#}\n")
+    }
+}
+
+fn key(case: &Case, step: Step) -> String {
+    format!("{} of {case}", step.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_median_lies_in_the_middle() {
+        let odd = Spread::of([3.0, 1.0, 9.0].into_iter());
+        assert_eq!((odd.median, odd.least, odd.greatest), (3.0, 1.0, 9.0));
+        assert_eq!(Spread::of([1.0, 2.0].into_iter()).median, 1.5);
+    }
+}
