@@ -17,6 +17,8 @@ pub enum Step {
     Append,
     /// In batches.
     AppendBatch,
+    /// In batches that are one message each.
+    AppendMerged,
     /// From a store to the state.
     Replay,
     /// The same, all signatures checked.
@@ -29,10 +31,11 @@ pub enum Step {
 
 impl Step {
     /// Every step by its name.
-    pub const ALL: [(&str, Self); 7] = [
+    pub const ALL: [(&str, Self); 8] = [
         ("populate", Self::Populate),
         ("append", Self::Append),
         ("append-batch", Self::AppendBatch),
+        ("append-merged", Self::AppendMerged),
         ("replay", Self::Replay),
         ("replay-verified", Self::ReplayVerified),
         ("replicate", Self::Replicate),

@@ -20,12 +20,12 @@ pub trait System: Sized {
     /// Writes one message; returns when an application may go on.
     async fn append(&mut self, message: &Message) -> Result<(), Failure>;
 
-    /// Writes messages of one feed together.
+    /// Writes messages of one feed together; each stays a message of its own.
     async fn append_batch(&mut self, batch: &[Message]) -> Result<(), Failure>;
 
-    /// Writes messages of one feed as fast as may be, but so that each stays a message of its own.
-    async fn populate(&mut self, batch: &[Message]) -> Result<(), Failure> {
-        self.append_batch(batch).await
+    /// Writes messages of one feed together as one message of many writes, where there is such a thing.
+    async fn append_merged(&mut self, _batch: &[Message]) -> Result<(), Failure> {
+        Err("a batch cannot be one message here".into())
     }
 
     /// Brings the whole state to memory from what is stored, every message applied.
@@ -63,22 +63,30 @@ pub async fn drive<S: System>(asked: &Arguments) -> Result<String, Failure> {
             let mut system = S::open(&asked.directory, asked).await?;
             system.prepare().await?;
             for batch in messages.chunks(BATCH) {
-                system.populate(batch).await?;
+                system.append_batch(batch).await?;
             }
             system.close().await?;
             reread::<S>(asked).await?
         }
-        Step::Append | Step::AppendBatch => {
+        Step::Append | Step::AppendBatch | Step::AppendMerged => {
             let mut system = S::open(&asked.directory, asked).await?;
             system.prepare().await?;
             watch.start()?;
-            if asked.step == Step::Append {
-                for message in &messages {
-                    system.append(message).await?;
+            match asked.step {
+                Step::Append => {
+                    for message in &messages {
+                        system.append(message).await?;
+                    }
                 }
-            } else {
-                for batch in messages.chunks(BATCH) {
-                    system.append_batch(batch).await?;
+                Step::AppendMerged => {
+                    for batch in messages.chunks(BATCH) {
+                        system.append_merged(batch).await?;
+                    }
+                }
+                _ => {
+                    for batch in messages.chunks(BATCH) {
+                        system.append_batch(batch).await?;
+                    }
                 }
             }
             watch.stop()?;

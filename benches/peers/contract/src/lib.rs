@@ -13,7 +13,8 @@
 //! | --- | --- |
 //! | `populate` | nothing; leaves a store for the steps with a source |
 //! | `append` | every message written one by one, each awaited |
-//! | `append-batch` | the same in batches of [`BATCH`], each awaited |
+//! | `append-batch` | the same in batches of [`BATCH`], each awaited; messages stay messages of their own |
+//! | `append-merged` | batches that become one message of many writes, where the system has such |
 //! | `replay` | opening a populated store in a fresh process, until the state stands in memory |
 //! | `replay-verified` | the same, every signature and hash checked again, where the system can |
 //! | `replicate` | everything from a populated store to an empty one in this process, verified by the receiver, until its state stands in memory |

@@ -151,9 +151,11 @@ impl Figures {
         if line.case.is_own() {
             return None;
         }
-        let own = self.lines.iter().find(|own| {
-            own.case.is_own() && own.step == line.step && own.case.is_like(&line.case)
-        })?;
+        let step = Case::own_step(line.step)?;
+        let own = self
+            .lines
+            .iter()
+            .find(|own| own.case.is_own() && own.step == step && own.case.is_like(&line.case))?;
         let (own, theirs) = (own.figure().median, line.figure().median);
         Some(if line.step == Step::Live { theirs / own } else { own / theirs })
     }

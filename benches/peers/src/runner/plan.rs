@@ -29,13 +29,13 @@ pub(super) struct System {
     pub(super) about: &'static str,
     /// Its configurations.
     counts: &'static [(Durability, usize)],
-    /// Whether it can check all signatures when it replays.
-    verifies_replay: bool,
+    /// Steps that not every system has.
+    extra: &'static [Step],
 }
 
 impl System {
     pub(super) fn does(&self, step: Step) -> bool {
-        step != Step::ReplayVerified || self.verifies_replay
+        !matches!(step, Step::ReplayVerified | Step::AppendMerged) || self.extra.contains(&step)
     }
 }
 
@@ -45,7 +45,7 @@ static OWN: System = System {
     on_node: false,
     about: "signed feeds, causal order, membership, items with models",
     counts: &[(Buffered, 100_000), (Synced, 100_000)],
-    verifies_replay: false,
+    extra: &[],
 };
 
 /// The peers.
@@ -55,56 +55,56 @@ static PEERS: [System; 8] = [
         on_node: false,
         about: "unsigned rows in one table; synced: WAL + FULL, buffered: NORMAL",
         counts: &[(Buffered, 100_000), (Synced, 100_000)],
-        verifies_replay: false,
+        extra: &[],
     },
     System {
         name: "hypercore-rust",
         on_node: false,
         about: "a bare signed log; synced: as shipped, buffered: over plain files of ours",
         counts: &[(Buffered, 100_000), (Synced, 10_000)],
-        verifies_replay: false,
+        extra: &[],
     },
     System {
         name: "p2panda",
         on_node: false,
         about: "signed operations in SQLite, scanned at every append; synced: as shipped",
         counts: &[(Buffered, 10_000), (Synced, 1_000), (Synced, 3_000), (Synced, 10_000)],
-        verifies_replay: true,
+        extra: &[Step::ReplayVerified],
     },
     System {
         name: "automerge",
         on_node: false,
         about: "unsigned changes of maps, in files",
         counts: &[(Buffered, 100_000)],
-        verifies_replay: false,
+        extra: &[Step::AppendMerged],
     },
     System {
         name: "cojson",
         on_node: true,
         about: "signed CRDT logs of groups in SQLite; synced: FULL, as shipped",
         counts: &[(Buffered, 100_000), (Synced, 20_000)],
-        verifies_replay: false,
+        extra: &[Step::AppendMerged],
     },
     System {
         name: "hypercore",
         on_node: true,
         about: "a bare signed log on RocksDB, which never syncs",
         counts: &[(Buffered, 100_000)],
-        verifies_replay: false,
+        extra: &[],
     },
     System {
         name: "autobase",
         on_node: true,
         about: "signed logs, ordered and applied to a view",
         counts: &[(Buffered, 10_000)],
-        verifies_replay: false,
+        extra: &[],
     },
     System {
         name: "yjs",
         on_node: true,
         about: "unsigned updates of maps, in LevelDB",
         counts: &[(Buffered, 100_000)],
-        verifies_replay: false,
+        extra: &[Step::AppendMerged],
     },
 ];
 
@@ -134,10 +134,20 @@ impl Case {
         self.durability == other.durability && self.messages == other.messages
     }
 
+    /// The step of Systole that stands beside this one of a peer: it has no merged batches, and it
+    /// verifies what comes from others, not what it stored itself.
+    pub(super) fn own_step(step: Step) -> Option<Step> {
+        match step {
+            Step::AppendMerged => Some(Step::AppendBatch),
+            Step::ReplayVerified => None,
+            other => Some(other),
+        }
+    }
+
     /// How far ahead of this peer Systole must be.
     pub(super) fn target(&self, step: Step) -> Option<f64> {
         match (self.system.name, self.durability, step) {
-            ("p2panda" | "cojson" | "autobase", _, Step::Live) => None,
+            (_, _, Step::Live | Step::AppendMerged) => None,
             ("p2panda" | "cojson" | "autobase", ..) => Some(10.0),
             ("hypercore-rust", Buffered, Step::Replay | Step::Replicate) => Some(5.0),
             ("hypercore-rust", Buffered, Step::AppendBatch) => Some(1.0),
@@ -193,6 +203,7 @@ impl Plan {
     pub(super) fn steps() -> &'static [Step] {
         &[
             Step::AppendBatch,
+            Step::AppendMerged,
             Step::Append,
             Step::Replay,
             Step::ReplayVerified,

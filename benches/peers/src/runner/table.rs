@@ -11,6 +11,10 @@ pub(super) fn title(step: Step) -> &'static str {
         Step::Populate => "populating",
         Step::Append => "append, one by one, each awaited: messages/s",
         Step::AppendBatch => "append, batches of 256, each awaited: messages/s",
+        Step::AppendMerged => {
+            "append, batches of 256 as one message of many writes, beside those of Systole that stay \
+             messages: messages/s"
+        }
         Step::Replay => {
             "replay: from opening a store to its whole state, stored data trusted: messages/s"
         }

@@ -1,9 +1,8 @@
 //! Automerge: unsigned changes, a document per feed, each change appended to a file as it was made. The
 //! state is the documents: maps of text registers.
 //!
-//! The file is never synced when `buffered`, after every write when `synced`. A batch is one change with
-//! many operations, which is how its own applications batch; the stores that are replayed and copied
-//! hold a change per message.
+//! The file is never synced when `buffered`, after every write when `synced`. A message is a change;
+//! merged is one change with many operations.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -74,7 +73,7 @@ impl System for Automerge {
         document.write(self.durability)
     }
 
-    async fn append_batch(&mut self, batch: &[Message]) -> Result<(), Failure> {
+    async fn append_merged(&mut self, batch: &[Message]) -> Result<(), Failure> {
         let document = &mut self.documents[batch[0].feed];
         for message in batch {
             document.set(message)?;
@@ -82,7 +81,7 @@ impl System for Automerge {
         document.write(self.durability)
     }
 
-    async fn populate(&mut self, batch: &[Message]) -> Result<(), Failure> {
+    async fn append_batch(&mut self, batch: &[Message]) -> Result<(), Failure> {
         let document = &mut self.documents[batch[0].feed];
         for message in batch {
             document.set(message)?;
