@@ -220,6 +220,10 @@ impl System for Systole {
 
     async fn state(&mut self) -> Result<State, Failure> {
         let party = self.party()?;
+        let applied = self.engine.counters().await?.applied;
+        if self.asked.step == Step::Replay && applied < self.asked.workload.messages as u64 {
+            return Err(format!("only {applied} messages were applied").into());
+        }
         let mut state = State::default();
         for id in ids(party)? {
             let item = party.item::<Object>(id)?;

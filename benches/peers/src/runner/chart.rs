@@ -85,7 +85,7 @@ fn bars(figures: &Figures, lines: &[&Line]) -> String {
             "{} {} {}",
             line.case.system.name,
             line.case.durability.name(),
-            number(line.messages() as f64)
+            number(line.case.messages as f64)
         );
         let ratio = figures.ratio(line);
         let mut beside = number(figure.median);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use systole_peers_contract::{Failure, Step};
 
 use super::machine::Machine;
@@ -37,13 +37,9 @@ impl Spread {
 }
 
 impl Line {
-    pub(super) fn messages(&self) -> usize {
-        self.case.counted(self.step).messages
-    }
-
     /// Messages a second; of live messages the median latency in microseconds.
     pub(super) fn figure(&self) -> Spread {
-        let messages = self.messages() as f64;
+        let messages = self.case.messages as f64;
         Spread::of(self.runs.iter().map(|run| match run.latency {
             Some((median, _)) => median,
             None => messages / run.seconds,
@@ -58,7 +54,7 @@ impl Line {
 
     /// Microseconds that all cores together computed for a message.
     pub(super) fn cpu_micros(&self) -> f64 {
-        let messages = self.messages() as f64;
+        let messages = self.case.messages as f64;
         Spread::of(self.runs.iter().map(|run| run.cpu_seconds / messages * 1e6)).median
     }
 
@@ -68,7 +64,7 @@ impl Line {
 
     /// Bytes on disk for every message.
     pub(super) fn disk_bytes(&self) -> f64 {
-        let messages = self.messages() as f64;
+        let messages = self.case.messages as f64;
         Spread::of(self.runs.iter().map(|run| run.disk_bytes / messages)).median
     }
 }
@@ -77,13 +73,16 @@ impl Line {
 pub(super) struct Figures {
     machine: Machine,
     lines: Vec<Line>,
+    /// How often each case synced for a thousand messages.
+    pub(super) syncs: Vec<(Case, f64)>,
     lacking: BTreeMap<&'static str, String>,
     failed: BTreeMap<String, String>,
 }
 
 impl Figures {
     pub(super) fn new(machine: Machine) -> Self {
-        Self { machine, lines: Vec::new(), lacking: BTreeMap::new(), failed: BTreeMap::new() }
+        let (lines, syncs) = (Vec::new(), Vec::new());
+        Self { machine, lines, syncs, lacking: BTreeMap::new(), failed: BTreeMap::new() }
     }
 
     pub(super) fn machine(&self) -> &Machine {
@@ -119,11 +118,7 @@ impl Figures {
                 return;
             }
         };
-        let line = self.lines.iter_mut().find(|line| {
-            line.step == step
-                && line.case.system.name == case.system.name
-                && line.case.is_like(case)
-        });
+        let line = self.lines.iter_mut().find(|line| line.step == step && line.case.is_same(case));
         match line {
             Some(line) => line.runs.push(told),
             None => self.lines.push(Line { case: *case, step, runs: vec![told] }),
@@ -175,7 +170,7 @@ impl Figures {
                 "step": line.step.name(),
                 "system": line.case.system.name,
                 "durability": line.case.durability.name(),
-                "messages": line.messages(),
+                "messages": line.case.messages,
                 "unit": if line.step == Step::Live { "us" } else { "messages/s" },
                 "median": figure.median,
                 "least": figure.least,
@@ -191,6 +186,11 @@ impl Figures {
         let all = json!({
             "machine": self.machine.json(),
             "lines": lines.collect::<Vec<Value>>(),
+            "syncs_per_thousand_appends": self
+                .syncs
+                .iter()
+                .map(|(case, syncs)| (case.name(), json!(syncs)))
+                .collect::<Map<String, Value>>(),
             "not_measured": self.lacking,
             "failed": self.failed,
         });

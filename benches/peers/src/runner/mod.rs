@@ -11,16 +11,18 @@ mod machine;
 mod plan;
 mod process;
 mod settings;
+mod syncs;
 mod table;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use systole_peers_contract::{Failure, Step};
 
 use figures::Figures;
 use machine::Machine;
-use plan::Plan;
+use plan::{Case, Plan};
 use process::Drivers;
 pub use settings::{Settings, USAGE};
 
@@ -31,45 +33,60 @@ pub fn compare(settings: &Settings) -> Result<bool, Failure> {
     fs::create_dir_all(&settings.files)?;
     let drivers = Drivers::find(settings, &machine.cores)?;
     let mut figures = Figures::new(machine);
-    let plan = Plan::new(settings);
-    let cases = drivers.usable(&plan, &mut figures);
-    let mut expected = Expected::default();
-
+    let cases = drivers.usable(&Plan::new(settings), &mut figures);
     let directory = tempfile::Builder::new().prefix("peers-").tempdir_in(&settings.files)?;
-    let sources = directory.path().join("sources");
-    for case in &cases {
+    measure(settings, &drivers, &cases, directory.path(), &mut figures)?;
+    if settings.smoke {
+        table::print_checks(&figures, Plan::steps());
+    } else {
+        syncs::count(&drivers, &cases, directory.path(), &mut figures)?;
+        table::print(&figures, Plan::steps());
+        report(settings, &figures)?;
+    }
+    Ok(figures.all_went_well())
+}
+
+/// Populates the sources, then does step by step and round by round one case after the other.
+fn measure(
+    settings: &Settings,
+    drivers: &Drivers,
+    cases: &[Case],
+    directory: &Path,
+    figures: &mut Figures,
+) -> Result<(), Failure> {
+    let mut expected = Expected::default();
+    let source = |case: &Case| directory.join("sources").join(case.to_string());
+    for case in cases {
         eprintln!("populating {case}");
-        let source = sources.join(case.to_string());
-        let told = drivers.run(case, Step::Populate, &source, None);
+        let told = drivers.run(case, Step::Populate, &source(case), None);
         figures.take(case, Step::Populate, told, expected.state(case.messages));
     }
     for step in Plan::steps() {
+        let cases = Plan::asked(cases, *step);
         for round in 0..settings.rounds {
-            for case in cases.iter().filter(|case| case.system.does(*step)) {
+            for case in &cases {
                 if figures.has_failed(case, Step::Populate) || figures.has_failed(case, *step) {
                     continue;
                 }
                 eprintln!("{} of {case}, round {} of {}", step.name(), round + 1, settings.rounds);
-                let written = tempfile::tempdir_in(directory.path())?;
-                let source = sources.join(case.to_string());
-                let asked = case.counted(*step);
-                let told = drivers.run(&asked, *step, written.path(), Some(&source));
-                figures.take(case, *step, told, expected.state(asked.messages));
+                let written = tempfile::tempdir_in(directory)?;
+                let told = drivers.run(case, *step, written.path(), Some(&source(case)));
+                figures.take(case, *step, told, expected.state(case.messages));
             }
         }
     }
-    if settings.smoke {
-        table::print_checks(&figures, Plan::steps());
-    } else {
-        table::print(&figures, Plan::steps());
-        fs::create_dir_all(&settings.report)?;
-        let json = settings.report.join("peers.json");
-        fs::write(&json, figures.json())?;
-        let html = settings.report.join("peers.html");
-        fs::write(&html, chart::page(&figures, Plan::steps()))?;
-        println!("\nreport: {} and {}", html.display(), json.display());
-    }
-    Ok(figures.all_went_well())
+    Ok(())
+}
+
+/// Writes what was measured as JSON and as a page.
+fn report(settings: &Settings, figures: &Figures) -> Result<(), Failure> {
+    fs::create_dir_all(&settings.report)?;
+    let json = settings.report.join("peers.json");
+    fs::write(&json, figures.json())?;
+    let html = settings.report.join("peers.html");
+    fs::write(&html, chart::page(figures, Plan::steps()))?;
+    println!("\nreport: {} and {}", html.display(), json.display());
+    Ok(())
 }
 
 /// The state that so many messages of the workload lead to.

@@ -44,7 +44,7 @@ static OWN: System = System {
     name: SYSTOLE,
     on_node: false,
     about: "signed feeds, causal order, membership, items with models",
-    counts: &[(Buffered, 100_000), (Synced, 100_000)],
+    counts: &[(Buffered, 100_000), (Synced, 20_000)],
     extra: &[],
 };
 
@@ -54,7 +54,7 @@ static PEERS: [System; 8] = [
         name: "sqlite",
         on_node: false,
         about: "unsigned rows in one table; synced: WAL + FULL, buffered: NORMAL",
-        counts: &[(Buffered, 100_000), (Synced, 100_000)],
+        counts: &[(Buffered, 100_000), (Synced, 20_000)],
         extra: &[],
     },
     System {
@@ -117,14 +117,6 @@ pub(super) struct Case {
 }
 
 impl Case {
-    /// The same with as many messages as the step takes.
-    pub(super) fn counted(&self, step: Step) -> Self {
-        match step {
-            Step::Live => Self { messages: self.messages.min(LIVE_MESSAGES), ..*self },
-            _ => *self,
-        }
-    }
-
     pub(super) fn is_own(&self) -> bool {
         self.system.name == SYSTOLE
     }
@@ -132,6 +124,10 @@ impl Case {
     /// Whether the two may stand beside each other.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         self.durability == other.durability && self.messages == other.messages
+    }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.system.name == other.system.name && self.is_like(other)
     }
 
     /// The step of Systole that stands beside this one of a peer: it has no merged batches, and it
@@ -153,6 +149,13 @@ impl Case {
             ("hypercore-rust", Buffered, Step::AppendBatch) => Some(1.0),
             _ => None,
         }
+    }
+}
+
+impl Case {
+    /// System and durability.
+    pub(super) fn name(&self) -> String {
+        format!("{} {}", self.system.name, self.durability.name())
     }
 }
 
@@ -189,14 +192,28 @@ impl Plan {
     }
 
     fn add(&mut self, case: Case) {
-        let is_there = |other: &Case| other.system.name == case.system.name && other.is_like(&case);
-        if !self.cases.iter().any(is_there) {
+        if !self.cases.iter().any(|other| other.is_same(&case)) {
             self.cases.push(case);
         }
     }
 
     pub(super) fn cases(&self) -> &[Case] {
         &self.cases
+    }
+
+    /// The cases that a step is asked of, each with as many messages as the step takes, none twice.
+    pub(super) fn asked(cases: &[Case], step: Step) -> Vec<Case> {
+        let mut asked: Vec<Case> = Vec::new();
+        for case in cases.iter().filter(|case| case.system.does(step)) {
+            let case = match step {
+                Step::Live => Case { messages: case.messages.min(LIVE_MESSAGES), ..*case },
+                _ => *case,
+            };
+            if !asked.iter().any(|other| other.is_same(&case)) {
+                asked.push(case);
+            }
+        }
+        asked
     }
 
     /// What is measured, in this order.

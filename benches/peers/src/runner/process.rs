@@ -1,5 +1,6 @@
 //! Starting drivers: which program drives which system, on which cores, for how long at most.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -104,9 +105,21 @@ impl Drivers {
         directory: &Path,
         source: Option<&Path>,
     ) -> Result<Told, Failure> {
+        self.run_under(&[], case, step, directory, source)
+    }
+
+    /// The same, below another program.
+    pub(super) fn run_under(
+        &self,
+        above: &[&OsStr],
+        case: &Case,
+        step: Step,
+        directory: &Path,
+        source: Option<&Path>,
+    ) -> Result<Told, Failure> {
         let sizes = workload(case.messages);
         let mut command = Command::new("taskset");
-        command.args(["--cpu-list", &self.cores, "timeout", SECONDS_MAX]);
+        command.args(["--cpu-list", &self.cores, "timeout", SECONDS_MAX]).args(above);
         if case.is_own() {
             command.arg(&self.systole);
         } else if case.system.on_node {

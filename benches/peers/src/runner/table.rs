@@ -53,6 +53,12 @@ pub(super) fn print(figures: &Figures, steps: &[Step]) {
             print_line(figures, line);
         }
     }
+    if !figures.syncs.is_empty() {
+        println!("\nsyncs of a thousand single appends, opening and closing included");
+        for (case, syncs) in &figures.syncs {
+            println!("  {:26} {:>10}", case.name(), number(*syncs));
+        }
+    }
     println!(
         "\nsystole: how many times as fast it is with the same count and durability; survives: what a \
          write survives, buffered the process, synced the machine;\ncpu us: computing time of a message; \
@@ -71,7 +77,7 @@ fn print_line(figures: &Figures, line: &Line) {
         "  {:16} {:9} {:>8} {:>11} {:>25} {:>8} {:>13} {:>8.1} {:>7.0} {:>7.0}{}",
         line.case.system.name,
         line.case.durability.name(),
-        line.messages(),
+        line.case.messages,
         number(figure.median),
         spread,
         ratio.map_or_else(String::new, |ratio| format!("{ratio:.2} x")),
