@@ -204,7 +204,47 @@ fn key(case: &Case, step: Step) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::plan::Plan;
+    use super::super::settings::Settings;
     use super::*;
+
+    fn cases() -> Vec<Case> {
+        let line = "--systole s --node n --files f --report r sqlite";
+        let settings = Settings::parse(line.split_whitespace().map(str::to_owned)).unwrap();
+        Plan::new(&settings).cases().to_vec()
+    }
+
+    fn told(seconds: f64, state: &str) -> Result<Told, Failure> {
+        let line = json!({
+            "seconds": seconds, "cpu_seconds": 1, "state": state, "disk_bytes": 1, "peak_bytes": 1,
+        });
+        Told::parse(&line.to_string())
+    }
+
+    #[test]
+    fn a_run_with_another_state_is_an_error_and_has_no_speed() {
+        let mut figures = Figures::new(Machine::look());
+        let case = cases()[0];
+        figures.take(&case, Step::Append, told(1.0, "wrong"), "right");
+        assert!(figures.of(Step::Append).is_empty() && figures.has_failed(&case, Step::Append));
+        assert!(!figures.all_went_well());
+        figures.take(&case, Step::Replay, told(1.0, "right"), "right");
+        assert_eq!(figures.of(Step::Replay).len(), 1);
+    }
+
+    #[test]
+    fn a_ratio_is_of_cases_that_are_alike() {
+        let mut figures = Figures::new(Machine::look());
+        let cases = cases();
+        for case in &cases {
+            let seconds = if case.is_own() { 1.0 } else { 3.0 };
+            figures.take(case, Step::Append, told(seconds, "right"), "right");
+        }
+        let (own, peers): (Vec<_>, Vec<_>) =
+            figures.of(Step::Append).into_iter().partition(|line| line.case.is_own());
+        assert!(!own.is_empty() && own.iter().all(|line| figures.ratio(line).is_none()));
+        assert!(!peers.is_empty() && peers.iter().all(|line| figures.ratio(line) == Some(3.0)));
+    }
 
     #[test]
     fn a_median_lies_in_the_middle() {

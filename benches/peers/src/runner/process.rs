@@ -31,7 +31,7 @@ pub(super) struct Told {
 }
 
 impl Told {
-    fn parse(line: &str) -> Result<Self, Failure> {
+    pub(super) fn parse(line: &str) -> Result<Self, Failure> {
         let told: Value = serde_json::from_str(line)?;
         let number = |name: &str| {
             told[name].as_f64().ok_or_else(|| Failure::from(format!("{name} is not told: {line}")))
