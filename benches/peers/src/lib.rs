@@ -34,7 +34,7 @@
 //! each other. hypercore on Node, autobase and y-leveldb never sync a write: buffered only. p2panda and
 //! cojson are shipped with SQLite in WAL mode and synchronous FULL: synced; buffered is NORMAL. The Rust
 //! hypercore is shipped on a storage that syncs every write: synced; buffered is the same crate over
-//! plain files of ours that never are, its best by far.
+//! plain files of ours that never are, its best by far. With strace at hand the runner counts syncs.
 //!
 //! # Traps
 //!
@@ -47,8 +47,9 @@
 //!   which has the log and no view.
 //! - p2panda and the Rust hypercore are driven below their networks, which spares them the transport.
 //! - The start of a process and of Node is not timed, opening a store is. Memory includes V8's own.
-//! - Stored data is trusted when it is replayed; only p2panda can check it again on the way
-//!   (`replay-verified`). What comes from another store is verified by all who sign.
+//! - Stored data is trusted when it is replayed. p2panda can check signatures and hashes on the way, and
+//!   its own node does; Systole's `Verifier` checks these and whatever is derived from them, before the
+//!   store is opened: `replay-verified`. What comes from another store is verified by all who sign.
 //! - Values are random letters: nothing is gained by compressing them.
 
 pub mod runner;

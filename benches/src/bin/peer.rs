@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use systole::{
     CheckpointPolicy, Durability, Engine, FeedKey, Ingested, Item, ItemId, ItemQuery, NewItem,
-    Object, ObjectMutation, Party, Range, Subscription, Update, Value,
+    Object, ObjectMutation, Party, Range, Subscription, Update, Value, Verifier,
 };
 use systole_peers_contract::{
     Arguments, Durability as Asked, Failure, Message, State, Step, System, USAGE, drive,
@@ -115,12 +115,19 @@ async fn send(party: Party, ranges: mpsc::Sender<bytes::Bytes>) -> Result<(), Fa
 
 impl System for Systole {
     async fn open(directory: &Path, asked: &Arguments) -> Result<Self, Failure> {
+        if asked.step == Step::ReplayVerified {
+            // What the engine stored it trusts; who does not has everything checked before.
+            let damage = Verifier::open(directory)?.run(&mut |_| {})?.damage;
+            if !damage.is_empty() {
+                return Err(format!("the store is damaged: {damage:?}").into());
+            }
+        }
         let durability = match asked.durability {
             Asked::Buffered => Durability::Buffered,
             Asked::Synced => Durability::Synced,
         };
         let mut builder = Engine::builder(directory).durability(durability);
-        if matches!(asked.step, Step::Populate | Step::Replay) {
+        if matches!(asked.step, Step::Populate | Step::Replay | Step::ReplayVerified) {
             builder = builder.checkpoints(CheckpointPolicy {
                 messages_max: u64::MAX,
                 bytes_max: u64::MAX,
@@ -174,10 +181,7 @@ impl System for Systole {
         Ok(())
     }
 
-    async fn load(&mut self, verify: bool) -> Result<(), Failure> {
-        if verify {
-            return Err("what is stored was verified; see the step replicate".into());
-        }
+    async fn load(&mut self, _: bool) -> Result<(), Failure> {
         self.view_all().await
     }
 
@@ -220,8 +224,9 @@ impl System for Systole {
 
     async fn state(&mut self) -> Result<State, Failure> {
         let party = self.party()?;
+        let replays = matches!(self.asked.step, Step::Replay | Step::ReplayVerified);
         let applied = self.engine.counters().await?.applied;
-        if self.asked.step == Step::Replay && applied < self.asked.workload.messages as u64 {
+        if replays && applied < self.asked.workload.messages as u64 {
             return Err(format!("only {applied} messages were applied").into());
         }
         let mut state = State::default();

@@ -146,7 +146,7 @@ impl Figures {
         if line.case.is_own() {
             return None;
         }
-        let step = Case::own_step(line.step)?;
+        let step = Case::own_step(line.step);
         let own = self
             .lines
             .iter()

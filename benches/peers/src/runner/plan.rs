@@ -45,7 +45,7 @@ static OWN: System = System {
     on_node: false,
     about: "signed feeds, causal order, membership, items with models",
     counts: &[(Buffered, 100_000), (Synced, 20_000)],
-    extra: &[],
+    extra: &[Step::ReplayVerified],
 };
 
 /// The peers.
@@ -130,20 +130,15 @@ impl Case {
         self.system.name == other.system.name && self.is_like(other)
     }
 
-    /// The step of Systole that stands beside this one of a peer: it has no merged batches, and it
-    /// verifies what comes from others, not what it stored itself.
-    pub(super) fn own_step(step: Step) -> Option<Step> {
-        match step {
-            Step::AppendMerged => Some(Step::AppendBatch),
-            Step::ReplayVerified => None,
-            other => Some(other),
-        }
+    /// The step of Systole that stands beside this one of a peer: it has no merged batches.
+    pub(super) fn own_step(step: Step) -> Step {
+        if step == Step::AppendMerged { Step::AppendBatch } else { step }
     }
 
     /// How far ahead of this peer Systole must be.
     pub(super) fn target(&self, step: Step) -> Option<f64> {
         match (self.system.name, self.durability, step) {
-            (_, _, Step::Live | Step::AppendMerged) => None,
+            (_, _, Step::Live | Step::AppendMerged | Step::ReplayVerified) => None,
             ("p2panda" | "cojson" | "autobase", ..) => Some(10.0),
             ("hypercore-rust", Buffered, Step::Replay | Step::Replicate) => Some(5.0),
             ("hypercore-rust", Buffered, Step::AppendBatch) => Some(1.0),

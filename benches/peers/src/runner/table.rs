@@ -18,7 +18,9 @@ pub(super) fn title(step: Step) -> &'static str {
         Step::Replay => {
             "replay: from opening a store to its whole state, stored data trusted: messages/s"
         }
-        Step::ReplayVerified => "replay, every signature and hash checked again: messages/s",
+        Step::ReplayVerified => {
+            "replay, everything that is stored checked again before or on the way: messages/s"
+        }
         Step::Replicate => {
             "replicate: to the state of a receiver that verifies and stores: messages/s"
         }

@@ -2,7 +2,7 @@
 //!
 //! As shipped it stands on its own disk storage, which syncs every write, and that is what `synced`
 //! measures. `buffered` is the best that the crate can give: over plain files of ours that are never
-//! synced ([`PlainFile`]).
+//! synced ([`PlainFile`]), with room for the whole tree in memory.
 //!
 //! It has no transport: a replica asks block by block for proofs, after one for the whole length, and
 //! applies them; that is the API below its wire protocol, without the wire.
@@ -14,7 +14,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use hypercore::{
-    Hypercore, HypercoreBuilder, HypercoreError, PartialKeypair, Storage, StorageTraits, Store,
+    CacheOptionsBuilder, Hypercore, HypercoreBuilder, HypercoreError, PartialKeypair, Storage,
+    StorageTraits, Store,
 };
 use hypercore_schema::{RequestBlock, RequestUpgrade};
 use random_access_storage::{RandomAccess, RandomAccessError};
@@ -25,14 +26,24 @@ pub(super) type AsShipped = Hypercores<Shipped>;
 /// The same over files that are never synced.
 pub(super) type OverPlainFiles = Hypercores<Plain>;
 
-/// Where a core is stored.
+/// Where a core is stored, and how much of its tree it keeps in memory.
 pub(super) trait Place {
+    /// Bytes of tree nodes; the crate's default is 100 kB.
+    const CACHE_BYTES: u64;
+
     async fn storage(directory: PathBuf) -> Result<Storage, HypercoreError>;
+
+    async fn builder(directory: PathBuf) -> Result<HypercoreBuilder, HypercoreError> {
+        let cache = CacheOptionsBuilder::new().max_capacity(Self::CACHE_BYTES);
+        Ok(HypercoreBuilder::new(Self::storage(directory).await?).node_cache_options(cache))
+    }
 }
 
 pub(super) struct Shipped;
 
 impl Place for Shipped {
+    const CACHE_BYTES: u64 = 100_000;
+
     async fn storage(directory: PathBuf) -> Result<Storage, HypercoreError> {
         Storage::new_disk(&directory, false).await
     }
@@ -41,6 +52,8 @@ impl Place for Shipped {
 pub(super) struct Plain;
 
 impl Place for Plain {
+    const CACHE_BYTES: u64 = 16 << 20;
+
     async fn storage(directory: PathBuf) -> Result<Storage, HypercoreError> {
         std::fs::create_dir_all(&directory)
             .map_err(|source| HypercoreError::IO { context: None, source })?;
@@ -82,8 +95,8 @@ impl<P: Place> Hypercores<P> {
         for feed in 0..self.cores.len() {
             let directory = self.directory(feed);
             if self.cores[feed].is_none() && directory.exists() {
-                let storage = P::storage(directory).await?;
-                self.cores[feed] = Some(HypercoreBuilder::new(storage).open(true).build().await?);
+                let builder = P::builder(directory).await?;
+                self.cores[feed] = Some(builder.open(true).build().await?);
             }
         }
         Ok(())
@@ -105,8 +118,8 @@ impl<P: Place> System for Hypercores<P> {
 
     async fn prepare(&mut self) -> Result<(), Failure> {
         for feed in 0..self.cores.len() {
-            let storage = P::storage(self.directory(feed)).await?;
-            self.cores[feed] = Some(HypercoreBuilder::new(storage).build().await?);
+            let builder = P::builder(self.directory(feed)).await?;
+            self.cores[feed] = Some(builder.build().await?);
         }
         Ok(())
     }
@@ -139,9 +152,9 @@ impl<P: Place> System for Hypercores<P> {
         for feed in 0..source.cores.len() {
             let theirs = source.core(feed)?;
             let public = theirs.key_pair().public;
-            let storage = P::storage(self.directory(feed)).await?;
             let key_pair = PartialKeypair { public, secret: None };
-            let mut ours = HypercoreBuilder::new(storage).key_pair(key_pair).build().await?;
+            let builder = P::builder(self.directory(feed)).await?.key_pair(key_pair);
+            let mut ours = builder.build().await?;
             let length = theirs.info().length;
             for index in 0..length {
                 let block = RequestBlock { index, nodes: ours.missing_nodes(index).await? };
