@@ -92,7 +92,7 @@ fn bars(figures: &Figures, lines: &[&Line]) -> String {
         if let Some(ratio) = ratio {
             let _ = write!(
                 beside,
-                " ({ratio:.1} x) {}",
+                " ({ratio:.2} x) {}",
                 verdict(Some(ratio), line.case.target(line.step))
             );
         }

@@ -1,5 +1,6 @@
 //! All that was measured, what failed, and the comparison of what is alike.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
@@ -74,7 +75,7 @@ pub(super) struct Figures {
     machine: Machine,
     lines: Vec<Line>,
     /// How often each case synced for a thousand messages.
-    pub(super) syncs: Vec<(Case, f64)>,
+    pub(super) syncs: Vec<(Case, u64)>,
     lacking: BTreeMap<&'static str, String>,
     failed: BTreeMap<String, String>,
 }
@@ -134,10 +135,13 @@ impl Figures {
         self.failed.is_empty() && self.lines.iter().any(|line| line.case.is_own())
     }
 
-    /// The lines of a step, Systole's first, then peer by peer.
+    /// The lines of a step: Systole's first, buffered before synced, great counts before small; then peer by peer.
     pub(super) fn of(&self, step: Step) -> Vec<&Line> {
         let mut lines: Vec<_> = self.lines.iter().filter(|line| line.step == step).collect();
-        lines.sort_by_key(|line| !line.case.is_own());
+        lines.sort_by_key(|line| {
+            let own = (line.case.durability.name(), Reverse(line.case.messages));
+            (!line.case.is_own(), line.case.is_own().then_some(own))
+        });
         lines
     }
 

@@ -45,10 +45,10 @@ pub(super) fn count(
 }
 
 /// Calls in strace's table: `% time, seconds, usecs/call, calls, errors, syscall`.
-fn calls(table: &str) -> f64 {
+fn calls(table: &str) -> u64 {
     let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let syncs = rows.filter(|row| matches!(row.last(), Some(&"fsync" | &"fdatasync")));
-    syncs.filter_map(|row| row.get(3)?.parse::<f64>().ok()).sum()
+    syncs.filter_map(|row| row.get(3)?.parse::<u64>().ok()).sum()
 }
 
 #[cfg(test)]
@@ -63,7 +63,7 @@ mod tests {
 ------ ----------- ----------- --------- --------- ----------------
 100.00    0.066557          65      1013         2 total
 ";
-        assert_eq!(super::calls(table), 1_013.0);
-        assert_eq!(super::calls(""), 0.0);
+        assert_eq!(super::calls(table), 1_013);
+        assert_eq!(super::calls(""), 0);
     }
 }

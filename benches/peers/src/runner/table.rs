@@ -58,7 +58,7 @@ pub(super) fn print(figures: &Figures, steps: &[Step]) {
     if !figures.syncs.is_empty() {
         println!("\nsyncs of a thousand single appends, opening and closing included");
         for (case, syncs) in &figures.syncs {
-            println!("  {:26} {:>10}", case.name(), number(*syncs));
+            println!("  {:26} {syncs:>10}", case.name());
         }
     }
     println!(
