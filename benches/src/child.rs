@@ -38,7 +38,25 @@ impl Child {
 
 /// Runs `task` in a child and returns what it reported.
 pub fn run_child(task: &str, arguments: &[&str]) -> Result<BTreeMap<String, f64>, Failure> {
-    let mut command = Command::new(std::env::current_exe()?);
+    run(Command::new(std::env::current_exe()?), task, arguments)
+}
+
+/// The same on some processors only, as `taskset` names them: 0 or 0,1.
+pub fn run_child_on(
+    processors: &str,
+    task: &str,
+    arguments: &[&str],
+) -> Result<BTreeMap<String, f64>, Failure> {
+    let mut command = Command::new("taskset");
+    command.arg("--cpu-list").arg(processors).arg(std::env::current_exe()?);
+    run(command, task, arguments)
+}
+
+fn run(
+    mut command: Command,
+    task: &str,
+    arguments: &[&str],
+) -> Result<BTreeMap<String, f64>, Failure> {
     command.args([CHILD, task]).args(arguments).stdin(Stdio::null()).stderr(Stdio::inherit());
     let output = command.output()?;
     let text = String::from_utf8(output.stdout)?;

@@ -46,6 +46,17 @@ impl Run {
         Ok(run)
     }
 
+    /// A full run whose files go below `folder`, whatever the command line says.
+    pub fn in_folder(folder: &Path) -> Self {
+        let parent = folder.to_owned();
+        Self { smoke: false, scale: 1.0, sections: Vec::new(), parent }
+    }
+
+    /// How much of a full run this is.
+    pub fn scale(&self) -> f64 {
+        self.scale
+    }
+
     /// The count to use where a full run uses `count` and a small one `smoke`.
     pub fn count(&self, count: u64, smoke: u64) -> u64 {
         if self.smoke { smoke } else { ((count as f64 * self.scale) as u64).max(1) }

@@ -25,6 +25,16 @@ impl Sample {
         self.sorted.insert(at, value);
     }
 
+    /// How many values there are.
+    pub fn len(&self) -> usize {
+        self.sorted.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.sorted.is_empty()
+    }
+
     /// The value in the middle.
     pub fn median(&self) -> f64 {
         self.quantile(0.5)

@@ -12,7 +12,7 @@ use std::path::Path;
 use bytes::Bytes;
 use systole::{
     Durability, Engine, FeedKey, Ingested, Item, ItemId, NewItem, Object, ObjectMutation, Party,
-    Range,
+    Range, Transaction,
 };
 
 use crate::{Failure, Random};
@@ -74,42 +74,103 @@ pub async fn founder(engine: &Engine, feeds: usize) -> Result<(Party, Vec<FeedKe
 
 /// Writes the whole shape to `party`.
 pub async fn write(party: &Party, feeds: &[FeedKey], shape: &Shape) -> Result<Written, Failure> {
-    let mut random = Random::new(1);
-    let mut items: Vec<Item<Object>> = Vec::new();
-    let mut authors = feeds.iter().cycle();
-    let mut begin = || {
-        let author = *authors.next().expect("a party has a feed");
-        party.transaction().author(author).durability(shape.durability)
-    };
-    let mut written = 0;
-    while written < shape.items {
-        let mut transaction = begin();
-        for _ in 0..(shape.transaction as u64).min(shape.items - written) {
-            let item = NewItem::<Object>::new().with(mutation(&mut random));
-            transaction = transaction.create(item);
-            written += 1;
-        }
-        for id in transaction.commit().await?.1 {
-            items.push(party.item(id)?);
-        }
-    }
-    let mut order: Vec<usize> = (0..items.len()).collect();
-    let mut next = items.len();
-    while written < shape.messages {
-        let mut transaction = begin();
-        for _ in 0..(shape.transaction as u64).min(shape.messages - written) {
-            if next == order.len() {
-                random.shuffle(&mut order);
-                next = 0;
-            }
-            transaction = transaction.mutate(&items[order[next]], mutation(&mut random));
-            next += 1;
-            written += 1;
-        }
-        transaction.commit().await?;
-    }
+    let mut writing = Writing::new(party, feeds, shape);
+    writing.create().await?;
+    writing.mutate(u64::MAX).await?;
     let blocks = feeds_of(party).await?.iter().map(|(_, length)| length).sum();
-    Ok(Written { items: items.iter().map(Item::id).collect(), blocks })
+    Ok(Written { items: writing.items(), blocks })
+}
+
+/// Writes a shape step by step.
+#[derive(Debug)]
+pub struct Writing {
+    party: Party,
+    feeds: Vec<FeedKey>,
+    shape: Shape,
+    random: Random,
+    items: Vec<Item<Object>>,
+    /// The order in which items get their next message, and how many of them have it.
+    order: Vec<usize>,
+    next: usize,
+    transactions: usize,
+    written: u64,
+}
+
+impl Writing {
+    /// Nothing is written yet.
+    pub fn new(party: &Party, feeds: &[FeedKey], shape: &Shape) -> Self {
+        Self {
+            party: party.clone(),
+            feeds: feeds.to_vec(),
+            shape: *shape,
+            random: Random::new(1),
+            items: Vec::new(),
+            order: Vec::new(),
+            next: 0,
+            transactions: 0,
+            written: 0,
+        }
+    }
+
+    /// Creates all items.
+    pub async fn create(&mut self) -> Result<(), Failure> {
+        while self.written < self.shape.items {
+            let mut transaction = self.begin();
+            for _ in 0..self.room(self.shape.items) {
+                let item = NewItem::<Object>::new().with(mutation(&mut self.random));
+                transaction = transaction.create(item);
+                self.written += 1;
+            }
+            for id in transaction.commit().await?.1 {
+                self.items.push(self.party.item(id)?);
+            }
+        }
+        self.order = (0..self.items.len()).collect();
+        self.next = self.items.len();
+        Ok(())
+    }
+
+    /// Mutates the items until `until` messages are written, or all of the shape's.
+    pub async fn mutate(&mut self, until: u64) -> Result<(), Failure> {
+        let until = until.min(self.shape.messages);
+        while self.written < until {
+            let mut transaction = self.begin();
+            for _ in 0..self.room(until) {
+                if self.next == self.order.len() {
+                    self.random.shuffle(&mut self.order);
+                    self.next = 0;
+                }
+                let item = &self.items[self.order[self.next]];
+                transaction = transaction.mutate(item, mutation(&mut self.random));
+                self.next += 1;
+                self.written += 1;
+            }
+            transaction.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// From here on a transaction holds this many messages.
+    pub fn transactions_of(&mut self, messages: usize) {
+        self.shape.transaction = messages;
+    }
+
+    /// The items that were created.
+    pub fn items(&self) -> Vec<ItemId> {
+        self.items.iter().map(Item::id).collect()
+    }
+
+    /// A transaction of the feed whose turn it is.
+    fn begin(&mut self) -> Transaction {
+        let author = self.feeds[self.transactions % self.feeds.len()];
+        self.transactions += 1;
+        self.party.transaction().author(author).durability(self.shape.durability)
+    }
+
+    /// Messages that the next transaction takes.
+    fn room(&self, until: u64) -> u64 {
+        (self.shape.transaction as u64).min(until - self.written)
+    }
 }
 
 /// The party's feeds and how many blocks each has, the founder's first.
@@ -128,10 +189,20 @@ pub struct HandedOver {
 
 /// Writes all of a party's blocks to a file, range by range, the feeds by turns.
 pub async fn hand_over(party: &Party, path: &Path) -> Result<HandedOver, Failure> {
+    hand_over_from(party, path, &[]).await
+}
+
+/// The same without the blocks that another party holds already: feeds and how many of each.
+pub async fn hand_over_from(
+    party: &Party,
+    path: &Path,
+    held: &[(FeedKey, u64)],
+) -> Result<HandedOver, Failure> {
     let mut file = BufWriter::new(File::create(path)?);
     let mut handed = HandedOver { blocks: 0, bytes: 0 };
+    let from = |feed| held.iter().find(|held| held.0 == feed).map_or(0, |held| held.1);
     let mut feeds: Vec<(FeedKey, u64)> =
-        feeds_of(party).await?.into_iter().map(|(feed, _)| (feed, 0)).collect();
+        feeds_of(party).await?.into_iter().map(|(feed, _)| (feed, from(feed))).collect();
     while !feeds.is_empty() {
         let mut unfinished = Vec::new();
         for (feed, from) in feeds {

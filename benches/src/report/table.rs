@@ -1,0 +1,91 @@
+//! The table on the terminal.
+
+use super::{Report, Row, Spread, Target, short};
+
+/// Prints everything that has no chart.
+pub fn print(report: &Report) {
+    println!("\nsystole: what was measured beside what; medians, least and greatest in brackets");
+    println!("{}", report.machine.line());
+    println!("scale {}, {:.0} s in all", report.scale, report.seconds);
+    if !report.ceilings.is_empty() {
+        println!("\nwhat the machine allows, in the same run");
+        for figure in &report.ceilings {
+            println!("  {:62} {}", figure.what, spread(&figure.spread, figure.unit));
+        }
+    }
+    if !report.rows.is_empty() {
+        println!("\n{:66} {:>9} {:>19}  {:9} met", "what", "measured", "of rounds", "target");
+    }
+    let mut group = "";
+    for row in &report.rows {
+        if row.group != group {
+            group = row.group;
+            println!("{group}");
+        }
+        line(row);
+    }
+    for stages in &report.stages {
+        let (workload, source) = (&stages.workload, stages.source);
+        println!(
+            "\nwhere the time goes: {workload}; {:.0} ns a message ({source})",
+            stages.nanoseconds
+        );
+        for (name, nanoseconds, messages) in &stages.stages {
+            let each = nanoseconds / *messages as f64;
+            println!("  {name:48} {each:>8.0} ns {:>5.1} %", each / stages.nanoseconds * 100.0);
+        }
+    }
+    if !report.instructions.is_empty() {
+        println!("\ninstructions a message, of two runs each (callgrind)");
+        for counted in &report.instructions {
+            let each: Vec<_> =
+                counted.per_message.iter().map(|count| format!("{count:>9.0}")).collect();
+            let (least, most) = counted.sizes;
+            println!("  {:48} {}   ({least} and {most} messages)", counted.phase, each.join(" "));
+        }
+    }
+    if !report.notes.is_empty() {
+        println!();
+    }
+    for note in &report.notes {
+        println!("note: {note}");
+    }
+    let judged = report.rows.iter().filter_map(|row| row.met);
+    let met = judged.clone().filter(|met| *met).count();
+    println!("\n{met} of {} targets are met", judged.count());
+}
+
+fn line(row: &Row) {
+    let measured = format!("{} {}", short(row.measured.median), row.unit);
+    let range = format!("[{} – {}]", short(row.measured.least), short(row.measured.greatest));
+    println!("  {:64} {measured:>9} {range:>19}  {:9} {}", row.what, target(row), verdict(row.met));
+    for figure in &row.figures {
+        println!("      {:60} {}", figure.what, spread(&figure.spread, figure.unit));
+    }
+    for text in [&row.size, &row.note].into_iter().filter(|text| !text.is_empty()) {
+        println!("      {text}");
+    }
+}
+
+fn spread(spread: &Spread, unit: &str) -> String {
+    let median = format!("{} {unit}", short(spread.median));
+    format!("{median:>12} [{} – {}]", short(spread.least), short(spread.greatest))
+}
+
+/// The target as people write it.
+pub(super) fn target(row: &Row) -> String {
+    match row.target {
+        Target::AtLeast(least) => format!("≥ {}", short(least)),
+        Target::AtMost(most) => format!("≤ {}", short(most)),
+        Target::None => String::new(),
+    }
+}
+
+/// Whether the target is met, in a word.
+pub(super) fn verdict(met: Option<bool>) -> &'static str {
+    match met {
+        Some(true) => "yes",
+        Some(false) => "NO",
+        None => "",
+    }
+}

@@ -1,0 +1,71 @@
+//! States made anew from what is stored.
+//!
+//! This is the one place that says how many items at once become states from their logs.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use systole::{ItemId, Model, PartyKey};
+
+use super::{Source, fingerprint, processed, without_checkpoints};
+use crate::{Failure, check};
+
+/// Loads that run at once.
+const LOADS: usize = 8;
+
+/// What was rebuilt.
+#[derive(Debug)]
+pub struct Rebuilt {
+    /// From the first item asked for to the last one answered.
+    pub took: Duration,
+    /// Messages applied.
+    pub messages: u64,
+    /// The fingerprint of all states.
+    pub fingerprint: u64,
+    /// Blocks that the party had processed before.
+    pub processed: u64,
+}
+
+/// Opens the engine in `directory`, which keeps no checkpoint, and makes the state of each of `items`
+/// from its log.
+pub async fn rebuild<M: Model>(
+    directory: &Path,
+    party: PartyKey,
+    items: &[ItemId],
+) -> Result<Rebuilt, Failure> {
+    let engine = without_checkpoints(directory).open().await?;
+    let party = engine.party(party).await?;
+    let started = Instant::now();
+    let mut tasks = tokio::task::JoinSet::new();
+    for part in items.chunks(items.len().div_ceil(LOADS)) {
+        let (party, part) = (party.clone(), part.to_vec());
+        tasks.spawn(async move {
+            for id in part {
+                party.item::<M>(id)?.view(|_| ()).await?;
+            }
+            Ok::<_, Failure>(())
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done??;
+    }
+    let took = started.elapsed();
+    let messages = engine.counters().await?.applied;
+    let mut digests = Vec::new();
+    for id in items {
+        digests.push(party.item::<M>(*id)?.view(M::digest).await?);
+    }
+    let processed = processed(&party).await?;
+    engine.close().await?;
+    Ok(Rebuilt { took, messages, fingerprint: fingerprint(&digests), processed })
+}
+
+/// The same for a written party, checked against what was written; messages a second.
+pub async fn rebuilt<M: Model>(source: &Source) -> Result<f64, Failure> {
+    let rebuilt = rebuild::<M>(&source.engine(), source.party, &source.items).await?;
+    let (found, expected) = (rebuilt.messages, source.messages);
+    check(found == expected, || format!("{found} of {expected} messages were applied"))?;
+    let same = rebuilt.fingerprint == fingerprint(&source.digests);
+    check(same, || "items differ from what was written".to_owned())?;
+    Ok(crate::per_second(found, rebuilt.took))
+}
