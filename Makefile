@@ -12,7 +12,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test verify soak bench bench-peers doc fmt lint
+.PHONY: help demo test verify soak bench bench-smoke bench-peers doc fmt lint
 
 cargo_flags := --release --locked --workspace
 examples := quickstart two_devices
@@ -64,9 +64,13 @@ soak: ## a mixed workload for SOAK_MINUTES; memory and disk must be flat
 	cargo build $(cargo_flags) --bins
 	"$$CARGO_TARGET_DIR/release/soak" --strict --minutes $(SOAK_MINUTES) --csv "$$CARGO_TARGET_DIR/soak.csv"
 
-bench: ## print what was measured, on what machine
+bench: ## all workloads beside what the machine allows: a table, JSON, and a page with charts
 	@scripts/setup build
-	cargo bench --locked --workspace --bench '*'
+	cargo bench --locked --workspace --bench systolic -- $(BENCH)
+
+bench-smoke: ## every workload of bench, small: checks results, not times
+	@scripts/setup build
+	cargo bench --locked --workspace --bench systolic -- --smoke $(BENCH)
 
 bench-peers: ## compare with other systems; PEERS='--scale 0.1 p2panda' is quick, PEERS=--smoke only checks
 	@scripts/setup build

@@ -41,6 +41,17 @@ pub fn run_child(task: &str, arguments: &[&str]) -> Result<BTreeMap<String, f64>
     run(Command::new(std::env::current_exe()?), task, arguments)
 }
 
+/// The same in an environment with these variables.
+pub fn run_child_with(
+    variables: &[(&str, &str)],
+    task: &str,
+    arguments: &[&str],
+) -> Result<BTreeMap<String, f64>, Failure> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.envs(variables.iter().copied());
+    run(command, task, arguments)
+}
+
 /// The same on some processors only, as `taskset` names them: 0 or 0,1.
 pub fn run_child_on(
     processors: &str,

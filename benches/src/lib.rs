@@ -32,7 +32,7 @@ pub mod soak;
 mod workload;
 pub mod workloads;
 
-pub use child::{Child, report, run_child, run_child_on};
+pub use child::{Child, report, run_child, run_child_on, run_child_with};
 pub use machine::{Machine, print_machine};
 pub use measure::{Measured, Series, in_turn};
 pub use memory::{peak_bytes, reset_peak, resident_bytes};

@@ -140,6 +140,42 @@ pub(super) fn lines(across: &Across, names: (&str, &str), lines: &[Line]) -> Str
     svg
 }
 
+/// Rows beside their targets: a name, how many times better than its target, and what is shown. What
+/// is right of the middle meets it.
+pub(super) fn overview(rows: &[(String, f64, String)]) -> String {
+    const MIDDLE: f64 = 560.0;
+    /// Pixels of a factor of ten, and how far a bar may reach.
+    const TENFOLD: f64 = 75.0;
+    const REACH: f64 = 105.0;
+    const EACH: f64 = 21.0;
+    let height = rows.len() as f64 * EACH + 26.0;
+    let mut svg = open(height);
+    for (n, (name, better, shown)) in rows.iter().enumerate() {
+        let y = n as f64 * EACH + 15.0;
+        let length = (better.log10() * TENFOLD).clamp(-REACH, REACH);
+        let (from, length) =
+            if length < 0.0 { (MIDDLE + length, -length) } else { (MIDDLE, length) };
+        let colour = if *better >= 1.0 { "#009e73" } else { "#d55e00" };
+        let top = y - 11.0;
+        let width = length.max(1.5);
+        let _ = writeln!(
+            svg,
+            "<rect x='{from:.1}' y='{top:.1}' width='{width:.1}' height='14' fill='{colour}'/>"
+        );
+        text(&mut svg, (MIDDLE - REACH - 8.0, y), "end", name);
+        text(&mut svg, (WIDTH - 2.0, y), "end", shown);
+    }
+    let bottom = height - 22.0;
+    let _ =
+        writeln!(svg, "<line x1='{MIDDLE}' y1='0' x2='{MIDDLE}' y2='{bottom:.0}' stroke='#333'/>");
+    for (factor, name) in [(0.1, "a tenth"), (1.0, "target"), (10.0, "ten times")] {
+        let at = MIDDLE + f64::log10(factor) * TENFOLD;
+        text(&mut svg, (at, height - 6.0), "middle", name);
+    }
+    svg.push_str("</svg>\n");
+    svg
+}
+
 /// One bar of parts: names and lengths in `unit`, beside each other; each with its share.
 pub(super) fn parts(unit: &str, parts: &[(String, f64)]) -> String {
     let total: f64 = parts.iter().map(|part| part.1.max(0.0)).sum();

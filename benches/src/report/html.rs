@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::chart::{Across, Line, escape, lines, parts};
+use super::chart::{self, Across, Line, escape, lines, parts};
 use super::table::{target, verdict};
-use super::{Figure, Report, Row, Spread, short};
+use super::{Figure, Report, Row, quantity};
 
 const STYLE: &str = "
 body { font: 15px/1.45 system-ui, sans-serif; color: #1c1c1c; max-width: 1080px; margin: 2em auto; padding: 0 1em }
@@ -23,6 +23,7 @@ pub fn html(report: &Report) -> String {
     let mut page = String::from("<!doctype html><html lang='en'><meta charset='utf-8'>");
     let _ = write!(page, "<title>Systole: what was measured</title><style>{STYLE}</style>");
     head(&mut page, report);
+    overview(&mut page, &report.rows);
     rows(&mut page, &report.rows);
     ceilings(&mut page, &report.ceilings);
     growth(&mut page, report);
@@ -50,7 +51,7 @@ fn head(page: &mut String, report: &Report) {
          <p>{} · commit {} · {} · scale {} · {:.0} s<br>load of one minute {} at the beginning, {} at \
          the end (the run itself makes 1 to 2) · files in {}</p>\
          <p>Figures say what this machine did at this moment. What stands beside each other was measured \
-         in turn on the same bytes; medians, with the least and the greatest round in brackets. Only \
+         in turn on the same bytes; medians, in brackets the least and the greatest round, then how many rounds. Only \
          ratios can be compared elsewhere. <b>{met} of {} targets are met.</b></p>",
         escape(&machine.hardware),
         escape(&machine.commit),
@@ -64,12 +65,30 @@ fn head(page: &mut String, report: &Report) {
     );
 }
 
+/// How far each row is from its target, at a glance.
+fn overview(page: &mut String, rows: &[Row]) {
+    let judged: Vec<_> = rows
+        .iter()
+        .filter_map(|row| {
+            let better = row.target.margin(row.measured.median)?;
+            let shown = quantity(row.measured.median, row.unit);
+            Some((row.what.clone(), better, format!("{shown}, {}", target(row))))
+        })
+        .collect();
+    if !judged.is_empty() {
+        page.push_str(
+            "<h2>Against the targets, logarithmic: right of the line meets its target</h2>",
+        );
+        page.push_str(&chart::overview(&judged));
+    }
+}
+
 fn rows(page: &mut String, rows: &[Row]) {
     if rows.is_empty() {
         return;
     }
     page.push_str(
-        "<h2>Rows</h2><table><tr><th>what<th>measured<th>rounds from – to<th>target<th>met</tr>",
+        "<h2>Rows</h2><table><tr><th>what<th>measured<th>[from – to] rounds<th>target<th>met</tr>",
     );
     let mut group = "";
     for row in rows {
@@ -79,7 +98,7 @@ fn rows(page: &mut String, rows: &[Row]) {
         }
         let mut beside = String::new();
         for figure in &row.figures {
-            let text = format!("{}: {}", figure.what, spread(&figure.spread, figure.unit));
+            let text = format!("{}: {}", figure.what, figure.spread.text(figure.unit));
             let _ = write!(beside, "<br>{}", escape(&text));
         }
         for text in [&row.size, &row.note].into_iter().filter(|text| !text.is_empty()) {
@@ -92,13 +111,11 @@ fn rows(page: &mut String, rows: &[Row]) {
         };
         let _ = write!(
             page,
-            "<tr><td>{}<span class='beside'>{beside}</span><td class='number'>{} {}\
-             <td class='number'>{} – {}<td class='number'>{}<td class='{class}'>{}</tr>",
+            "<tr><td>{}<span class='beside'>{beside}</span><td class='number'>{}\
+             <td class='number'>{}<td class='number'>{}<td class='{class}'>{}</tr>",
             escape(&row.what),
-            short(row.measured.median),
-            row.unit,
-            short(row.measured.least),
-            short(row.measured.greatest),
+            quantity(row.measured.median, row.unit),
+            row.measured.range(row.unit),
             target(row),
             verdict(row.met),
         );
@@ -113,7 +130,7 @@ fn ceilings(page: &mut String, ceilings: &[Figure]) {
     page.push_str("<h2>What the machine allows, in the same run</h2><table>");
     for figure in ceilings {
         let what = escape(&figure.what);
-        let value = spread(&figure.spread, figure.unit);
+        let value = figure.spread.text(figure.unit);
         let _ = write!(page, "<tr><td>{what}<td class='number'>{value}</tr>");
     }
     page.push_str("</table>");
@@ -199,9 +216,4 @@ fn instructions(page: &mut String, report: &Report) {
         );
     }
     page.push_str("</table>");
-}
-
-fn spread(spread: &Spread, unit: &str) -> String {
-    let Spread { median, least, greatest, .. } = spread;
-    format!("{} {unit} [{} – {}]", short(*median), short(*least), short(*greatest))
 }

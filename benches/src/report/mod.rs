@@ -18,6 +18,22 @@ pub use html::html;
 pub use json::json;
 pub use table::print;
 
+impl Spread {
+    /// The median with its unit, the least and greatest one, and of how many.
+    fn text(&self, unit: &str) -> String {
+        format!("{} {}", quantity(self.median, unit), self.range(unit))
+    }
+
+    /// The least and greatest one, and of how many.
+    fn range(&self, unit: &str) -> String {
+        let Self { least, greatest, rounds, .. } = self;
+        match unit {
+            "×" => format!("[{} – {}] {rounds}", short(*least), short(*greatest)),
+            _ => format!("[{} – {}] {rounds}", quantity(*least, unit), quantity(*greatest, unit)),
+        }
+    }
+}
+
 /// Median, least and greatest of several rounds.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Spread {
@@ -75,6 +91,17 @@ pub enum Target {
 }
 
 impl Target {
+    /// How many times better than demanded a value is; nothing to say without a target.
+    pub fn margin(self, value: f64) -> Option<f64> {
+        match self {
+            Self::AtLeast(least) => Some(value / least),
+            // What is below zero by chance is as good as it gets.
+            Self::AtMost(most) if value <= 0.0 => Some(most.max(1.0)),
+            Self::AtMost(most) => Some(most / value),
+            Self::None => None,
+        }
+    }
+
     /// Whether a value gets there; nothing to say without a target.
     pub fn is_met(self, value: f64) -> Option<bool> {
         match self {
@@ -270,6 +297,30 @@ impl Report {
     }
 }
 
+/// A number with its unit, in the multiple of the unit that people read.
+pub fn quantity(value: f64, unit: &str) -> String {
+    match unit {
+        "µs" if value.abs() >= 999.5 => format!("{} ms", short(value / 1e3)),
+        "B" if value.abs() >= 1e6 => format!("{} MB", short(value / 1e6)),
+        "B" => format!("{} B", grouped(value.round() as i64)),
+        "/s" => format!("{}/s", short(value)),
+        _ => format!("{} {unit}", short(value)),
+    }
+}
+
+/// A count with its thousands apart.
+pub fn grouped(count: i64) -> String {
+    let digits = count.unsigned_abs().to_string();
+    let mut text = String::from(if count < 0 { "-" } else { "" });
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// A number with three digits and a letter for its thousands.
 pub fn short(value: f64) -> String {
     let (value, letter) = match value.abs() {
@@ -281,6 +332,7 @@ pub fn short(value: f64) -> String {
     let digits = match value.abs() {
         large if large >= 99.95 => 0,
         large if large >= 9.995 => 1,
+        small if small < 0.0995 && small > 0.0 => 4,
         _ => 2,
     };
     let text = format!("{value:.digits$}");
@@ -300,6 +352,10 @@ mod tests {
     fn numbers_are_short_and_keep_three_digits() {
         let shown = [0.0, 0.5, 1.25, 12.34, 123.4, 1_234.0, 999_700.0, 10_000_000.0].map(short);
         assert_eq!(shown, ["0", "0.5", "1.25", "12.3", "123", "1.23 k", "1 M", "10 M"]);
+        assert_eq!(short(0.003_512), "0.0035");
+        assert_eq!([0, 999, 1_000, -12_345_678].map(grouped), ["0", "999", "1,000", "-12,345,678"]);
+        let units = [quantity(20_300.0, "µs"), quantity(3_180.0, "B"), quantity(7.9e5, "/s")];
+        assert_eq!(units, ["20.3 ms", "3,180 B", "790 k/s"]);
     }
 
     #[test]

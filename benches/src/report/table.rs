@@ -1,20 +1,25 @@
 //! The table on the terminal.
 
-use super::{Report, Row, Spread, Target, short};
+use super::{Report, Row, Target, quantity};
 
 /// Prints everything that has no chart.
 pub fn print(report: &Report) {
-    println!("\nsystole: what was measured beside what; medians, least and greatest in brackets");
+    println!(
+        "\nsystole: what was measured beside what; medians, in brackets the least and the greatest round, then how many"
+    );
     println!("{}", report.machine.line());
     println!("scale {}, {:.0} s in all", report.scale, report.seconds);
     if !report.ceilings.is_empty() {
         println!("\nwhat the machine allows, in the same run");
         for figure in &report.ceilings {
-            println!("  {:62} {}", figure.what, spread(&figure.spread, figure.unit));
+            println!("  {:62} {}", figure.what, figure.spread.text(figure.unit));
         }
     }
     if !report.rows.is_empty() {
-        println!("\n{:66} {:>9} {:>19}  {:9} met", "what", "measured", "of rounds", "target");
+        println!(
+            "\n{:66} {:>9} {:>23}  {:9} met",
+            "what", "measured", "[from – to] rounds", "target"
+        );
     }
     let mut group = "";
     for row in &report.rows {
@@ -56,27 +61,22 @@ pub fn print(report: &Report) {
 }
 
 fn line(row: &Row) {
-    let measured = format!("{} {}", short(row.measured.median), row.unit);
-    let range = format!("[{} – {}]", short(row.measured.least), short(row.measured.greatest));
-    println!("  {:64} {measured:>9} {range:>19}  {:9} {}", row.what, target(row), verdict(row.met));
+    let measured = quantity(row.measured.median, row.unit);
+    let range = row.measured.range(row.unit);
+    println!("  {:64} {measured:>9} {range:>23}  {:9} {}", row.what, target(row), verdict(row.met));
     for figure in &row.figures {
-        println!("      {:60} {}", figure.what, spread(&figure.spread, figure.unit));
+        println!("      {:60} {}", figure.what, figure.spread.text(figure.unit));
     }
     for text in [&row.size, &row.note].into_iter().filter(|text| !text.is_empty()) {
         println!("      {text}");
     }
 }
 
-fn spread(spread: &Spread, unit: &str) -> String {
-    let median = format!("{} {unit}", short(spread.median));
-    format!("{median:>12} [{} – {}]", short(spread.least), short(spread.greatest))
-}
-
 /// The target as people write it.
 pub(super) fn target(row: &Row) -> String {
     match row.target {
-        Target::AtLeast(least) => format!("≥ {}", short(least)),
-        Target::AtMost(most) => format!("≤ {}", short(most)),
+        Target::AtLeast(least) => format!("≥ {}", quantity(least, row.unit)),
+        Target::AtMost(most) => format!("≤ {}", quantity(most, row.unit)),
         Target::None => String::new(),
     }
 }

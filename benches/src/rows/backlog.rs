@@ -5,7 +5,7 @@ use systole::Object;
 use super::Context;
 use super::latency::mutate_and_see;
 use crate::measure::Series;
-use crate::report::{Distribution, Figure, Report, Row, Target};
+use crate::report::{Distribution, Figure, Report, Row, Target, grouped};
 use crate::workloads::backlog::{Backlog, MESSAGES};
 use crate::workloads::processed;
 use crate::{Failure, Random, Sample, check};
@@ -40,7 +40,8 @@ pub(super) fn rows(context: &Context, report: &mut Report) -> Result<(), Failure
     let (idle, live): (Sample, Sample) =
         (all_idle.into_iter().collect(), all_live.into_iter().collect());
     let counts = format!(
-        "{messages} messages wait; {} live messages meanwhile and {} before, in all rounds",
+        "{} messages wait; {} live messages meanwhile and {} before, in all rounds",
+        grouped(messages as i64),
         live.len(),
         idle.len()
     );

@@ -8,7 +8,7 @@ use systole::{Object, Party};
 use super::{Context, argument};
 use crate::child::{Child, report as tell, run_child_on};
 use crate::measure::{Measured, in_turn};
-use crate::report::{Report, Row, Target};
+use crate::report::{Report, Row, Target, grouped};
 use crate::workload::{ingest_all, ranges};
 use crate::workloads::buffered;
 use crate::workloads::fingerprint;
@@ -35,7 +35,11 @@ pub(super) fn rows(context: &Context, report: &mut Report) -> Result<(), Failure
             &mut || measure(&two, "ingest"),
         ],
     )?;
-    let size = format!("{} parties, {} messages in all", parties.parties, parties.messages);
+    let size = format!(
+        "{} parties, {} messages in all",
+        parties.parties,
+        grouped(parties.messages as i64)
+    );
     for (what, on_two, on_one) in [
         ("W5: second core, stored blocks processed", &replay_two, &replay_one),
         ("W5: second core, verified ingest", &ingest_two, &ingest_one),

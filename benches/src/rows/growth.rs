@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use systole::{Engine, ItemId, ItemQuery, Model as _, Object, PartyKey};
 
@@ -11,7 +11,7 @@ use super::{Context, argument};
 use crate::child::{Child, report as tell, run_child};
 use crate::measure::Series;
 use crate::memory::{peak_bytes, reset_peak};
-use crate::report::{Curve, Report, Row, Target};
+use crate::report::{Curve, Report, Row, Target, grouped};
 use crate::workload::{Shape, Writing, ingest_all, ranges};
 use crate::workloads::{Draft, Source, buffered, fingerprint, objects, processed, rebuild};
 use crate::{Failure, check, runtime};
@@ -22,6 +22,8 @@ const MESSAGES: [u64; 3] = [100_000, 1_000_000, 10_000_000];
 const MESSAGES_SMOKE: [u64; 3] = [1_000, 2_000, 4_000];
 /// Rounds: each takes in the largest party twice and reads it three times.
 const ROUNDS: usize = 2;
+/// After a round that took longer there is no other.
+const ROUND_TIME_MAX: Duration = Duration::from_secs(150);
 /// Slices of the writing whose time is told, at each size.
 const SLICES: u64 = 5;
 
@@ -45,8 +47,10 @@ pub(super) fn rows(context: &Context, report: &mut Report) -> Result<(), Failure
     let [few, some, many] = counts;
     let smaller = many < MESSAGES[2];
     let note = if smaller { "smaller than the 10,000,000 that the row is about" } else { "" };
-    let each = |messages: u64| format!("at {messages} messages");
-    let size = format!("{items} items, {few}, {some} and {many} messages");
+    let named = |count: u64| grouped(count as i64);
+    let each = |messages: u64| format!("at {} messages", named(messages));
+    let (all, most) = ([few, some].map(named).join(", "), named(many));
+    let size = format!("{} items; {all} and {most} messages", named(items));
 
     let (source, written) = context.runtime.block_on(write(context, items, counts))?;
     let row = Row::ratio(
@@ -143,7 +147,11 @@ fn measure(
 ) -> Result<([[Series; 3]; 3], [Series; 3]), Failure> {
     let series = || [(); 3].map(|()| Series::default());
     let (mut costs, mut peaks) = ([series(), series(), series()], series());
-    for _ in 0..context.run.times(ROUNDS) {
+    let started = Instant::now();
+    for round in 0..context.run.times(ROUNDS) {
+        if round > 0 && started.elapsed() > ROUND_TIME_MAX {
+            break;
+        }
         for (n, source) in sources.iter().enumerate() {
             for ((way, _), costs) in WAYS.into_iter().zip(&mut costs) {
                 // Small parties are over soon: the middle one of three says more.

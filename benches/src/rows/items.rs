@@ -7,10 +7,10 @@ use std::path::Path;
 use systole::{Engine, ItemQuery, Model as _, Object, PartyKey};
 
 use super::{Context, argument};
-use crate::child::{Child, report as tell, run_child};
+use crate::child::{Child, report as tell, run_child_with};
 use crate::measure::Series;
 use crate::memory::resident_bytes;
-use crate::report::{Figure, Report, Row, Target};
+use crate::report::{Figure, Report, Row, Target, grouped};
 use crate::workload::{Shape, ingest_all, ranges};
 use crate::workloads::{Source, objects, processed};
 use crate::{Failure, check, runtime};
@@ -53,10 +53,11 @@ pub(super) fn rows(context: &Context, report: &mut Report) -> Result<(), Failure
         let what = format!("W2: memory of an item not in use, {name}");
         let mut row = Row::absolute("items", what, Target::AtMost(100.0), &each, "B");
         for (source, series) in [(&many, &with_many), (&few, &with_few)] {
-            let what = format!("process with {} items", source.items.len());
+            let what = format!("process with {} items", grouped(source.items.len() as i64));
             row.figures.push(Figure::new(what, "MiB", &series.map(|bytes| bytes / MIB)));
         }
-        let size = format!("{} messages; store of 8 MiB", many.messages);
+        let messages = grouped(many.messages as i64);
+        let size = format!("{messages} messages each; store of 8 MiB");
         let note =
             "resident memory by the kernel's count, caches of the store and of names included";
         report.rows.push(row.size(size).note(note));
@@ -71,7 +72,11 @@ fn measure(context: &Context, source: &Source) -> Result<(f64, f64), Failure> {
     let paths = [argument(directory.path())?, argument(source.directory())?];
     let mut bytes = [0.0; 2];
     for (way, bytes) in ["ingest", "open"].into_iter().zip(&mut bytes) {
-        let values = run_child("items", &[paths[0], paths[1], &party, way])?;
+        let values = run_child_with(
+            &[("MALLOC_ARENA_MAX", "1")],
+            "items",
+            &[paths[0], paths[1], &party, way],
+        )?;
         let (done, expected) = (values["processed"] as u64, source.blocks());
         check(done == expected, || format!("{done} of {expected} blocks were processed"))?;
         check(values["resident"] == 0.0, || "an item is in memory".to_owned())?;

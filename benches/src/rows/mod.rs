@@ -41,7 +41,7 @@ use tokio::runtime::Runtime;
 
 use crate::child::Child;
 use crate::measure::Measured;
-use crate::report::Report;
+use crate::report::{Report, grouped};
 use crate::workloads::{Replica, Source, hot as hot_item, objects};
 use crate::{Failure, Run, per_second, runtime};
 
@@ -171,7 +171,8 @@ pub fn serve(child: &Child) -> Result<(), Failure> {
 
 /// The counts of a written party, in words.
 fn size(source: &Source) -> String {
-    let (messages, items, feeds) = (source.messages, source.items.len(), source.feeds);
+    let messages = grouped(source.messages as i64);
+    let (items, feeds) = (grouped(source.items.len() as i64), source.feeds);
     let bytes = source.rest.bytes as f64 / source.rest.blocks as f64;
     format!("{messages} messages, {items} items, {feeds} feeds, {bytes:.0} bytes a block")
 }

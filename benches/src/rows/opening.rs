@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::{Context, argument};
 use crate::child::{Child, report as tell, run_child};
 use crate::measure::Series;
-use crate::report::{Curve, Figure, Report, Row, Target};
+use crate::report::{Curve, Figure, Report, Row, Target, grouped};
 use crate::workload::Shape;
 use crate::workloads::{Replica, buffered, objects};
 use crate::{Failure, check, runtime};
@@ -62,8 +62,8 @@ pub(super) fn rows(context: &Context, report: &mut Report) -> Result<(), Failure
             "opening",
             format!("open to first view, {name}: many messages against few"),
             Target::AtMost(1.3),
-            (&format!("to the first view, {many} messages"), &times[2]),
-            (&format!("to the first view, {few} messages"), &times[0]),
+            (&format!("to the first view, {} messages", grouped(many as i64)), &times[2]),
+            (&format!("to the first view, {} messages", grouped(few as i64)), &times[0]),
             "ms",
         );
         let mut row = row.size(format!("{PER_ITEM} messages an item"));

@@ -1,6 +1,6 @@
 //! States made anew from what is stored.
 //!
-//! This is the one place that says how many items at once become states from their logs.
+//! This is the one place that says how an application asks for many states at once.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -10,8 +10,8 @@ use systole::{ItemId, Model, PartyKey};
 use super::{Source, fingerprint, processed, without_checkpoints};
 use crate::{Failure, check};
 
-/// Loads that run at once.
-const LOADS: usize = 8;
+/// Items that are asked for at once.
+const AT_ONCE: usize = 1_024;
 
 /// What was rebuilt.
 #[derive(Debug)]
@@ -36,18 +36,15 @@ pub async fn rebuild<M: Model>(
     let engine = without_checkpoints(directory).open().await?;
     let party = engine.party(party).await?;
     let started = Instant::now();
-    let mut tasks = tokio::task::JoinSet::new();
-    for part in items.chunks(items.len().div_ceil(LOADS)) {
-        let (party, part) = (party.clone(), part.to_vec());
-        tasks.spawn(async move {
-            for id in part {
-                party.item::<M>(id)?.view(|_| ()).await?;
-            }
-            Ok::<_, Failure>(())
-        });
-    }
-    while let Some(done) = tasks.join_next().await {
-        done??;
+    for some in items.chunks(AT_ONCE) {
+        let mut tasks = tokio::task::JoinSet::new();
+        for id in some {
+            let item = party.item::<M>(*id)?;
+            tasks.spawn(async move { item.view(|_| ()).await });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done??;
+        }
     }
     let took = started.elapsed();
     let messages = engine.counters().await?.applied;
