@@ -143,10 +143,10 @@ pub(super) fn lines(across: &Across, names: (&str, &str), lines: &[Line]) -> Str
 /// Rows beside their targets: a name, how many times better than its target, and what is shown. What
 /// is right of the middle meets it.
 pub(super) fn overview(rows: &[(String, f64, String)]) -> String {
-    const MIDDLE: f64 = 560.0;
+    const MIDDLE: f64 = 545.0;
     /// Pixels of a factor of ten, and how far a bar may reach.
-    const TENFOLD: f64 = 75.0;
-    const REACH: f64 = 105.0;
+    const TENFOLD: f64 = 60.0;
+    const REACH: f64 = 78.0;
     const EACH: f64 = 21.0;
     let height = rows.len() as f64 * EACH + 26.0;
     let mut svg = open(height);

@@ -46,7 +46,11 @@ pub(super) fn rows(context: &Context, report: &mut Report) -> Result<(), Failure
     }
     let [few, some, many] = counts;
     let smaller = many < MESSAGES[2];
-    let note = if smaller { "smaller than the 10,000,000 that the row is about" } else { "" };
+    let mut note =
+        "items with more than 1,024 messages are checkpointed meanwhile, as by default".to_owned();
+    if smaller {
+        note.push_str("; smaller than the 10,000,000 that the row is about");
+    }
     let named = |count: u64| grouped(count as i64);
     let each = |messages: u64| format!("at {} messages", named(messages));
     let (all, most) = ([few, some].map(named).join(", "), named(many));
@@ -61,7 +65,7 @@ pub(super) fn rows(context: &Context, report: &mut Report) -> Result<(), Failure
         (&each(few), &written[0]),
         "µs",
     );
-    report.rows.push(row.size(size.clone()).note(note));
+    report.rows.push(row.size(size.clone()).note(note.clone()));
     curve(report, "append in transactions of 64", &counts, &written);
 
     let shape = |messages| Shape::new(items, messages);
@@ -79,7 +83,7 @@ pub(super) fn rows(context: &Context, report: &mut Report) -> Result<(), Failure
             (&each(few), &costs[0]),
             "µs",
         );
-        report.rows.push(row.size(size.clone()).note(note));
+        report.rows.push(row.size(size.clone()).note(note.clone()));
         curve(report, if way == "ingest" { "verified ingest" } else { name }, &counts, costs);
     }
     let row = Row::ratio(
@@ -90,7 +94,7 @@ pub(super) fn rows(context: &Context, report: &mut Report) -> Result<(), Failure
         (&each(some), &peaks[1]),
         "MiB",
     );
-    report.rows.push(row.size(size).note(note));
+    report.rows.push(row.size(size).note(note.clone()));
     report.curves.push(Curve {
         chart: "peak memory while ingesting",
         name: "resident memory, items at rest".to_owned(),

@@ -90,7 +90,7 @@ fn distributions(report: &mut Report, name: &str, rounds: &[Latencies]) {
         ("it is acknowledged", answered),
         ("raw write", raw),
     ] {
-        let sample: Sample = rounds.iter().flat_map(|round| of(round)).copied().collect();
+        let sample: Sample = rounds.iter().flat_map(of).copied().collect();
         report.distributions.push(Distribution::of(CHART, format!("{name}: {what}"), &sample));
     }
 }
