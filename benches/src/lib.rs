@@ -34,7 +34,7 @@ pub mod workloads;
 
 pub use child::{Child, report, run_child, run_child_on, run_child_with};
 pub use machine::{Machine, print_machine};
-pub use measure::{Measured, Series, in_turn};
+pub use measure::{Measured, Passed, Series, in_turn};
 pub use memory::{peak_bytes, reset_peak, resident_bytes};
 pub use run::{Failure, Run, check, runtime};
 pub use sample::{Sample, per_second, timed};

@@ -3,12 +3,30 @@
 //! Invariants: what is compared is measured in turn, round by round, after one round that does not
 //! count; a ratio is taken within a round, so that whatever slows the machine slows both sides of it.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use crate::{Failure, Run, Sample};
 
 /// One measurement.
 pub type Measured = Result<f64, Failure>;
+
+/// What an engine did: messages a second, and where their time went.
+#[derive(Clone, Copy, Debug)]
+pub struct Passed {
+    /// Messages a second.
+    pub rate: f64,
+    /// What every stage took.
+    pub spent: systole::Stages,
+}
+
+impl Passed {
+    /// The messages a second; where the time went is kept.
+    pub fn keep(self, spent: &Cell<systole::Stages>) -> f64 {
+        spent.set(self.spent);
+        self.rate
+    }
+}
 
 /// One thing measured in several rounds, in their order.
 #[derive(Clone, Debug, Default)]

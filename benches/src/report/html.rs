@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::chart::{self, Across, Line, escape, lines, parts};
 use super::table::{target, verdict};
-use super::{Figure, Report, Row, quantity};
+use super::{Figure, Report, Row, grouped, quantity};
 
 const STYLE: &str = "
 body { font: 15px/1.45 system-ui, sans-serif; color: #1c1c1c; max-width: 1080px; margin: 2em auto; padding: 0 1em }
@@ -178,19 +178,26 @@ fn latencies(page: &mut String, report: &Report) {
 
 fn stages(page: &mut String, report: &Report) {
     if !report.stages.is_empty() {
-        page.push_str("<h2>Where each microsecond goes</h2>");
+        page.push_str(
+            "<h2>Where each microsecond goes</h2><p>As the engine measures itself: nanoseconds a \
+             message, over all threads together; by the clock it takes less where threads work at once, \
+             and more where they wait. What comes once for many messages (a head, a batch) is divided \
+             among them.</p>",
+        );
     }
     for stages in &report.stages {
+        let (clock, threads) = (stages.by_the_clock, stages.of_threads());
+        let workload = escape(&stages.workload);
         let _ = write!(
             page,
-            "<h3>{}: {:.0} ns a message by the clock</h3><p class='beside'>{}</p>",
-            escape(&stages.workload),
-            stages.nanoseconds,
-            escape(stages.source),
+            "<h3>{workload}</h3><p class='beside'>{clock:.0} ns a message by the clock, {threads:.0} ns \
+             in the stages of all threads; {} messages</p>",
+            grouped(stages.messages as i64),
         );
+        let messages = stages.messages as f64;
         let each = stages.stages.iter();
         let each: Vec<_> =
-            each.map(|(name, ns, messages)| (name.clone(), ns / *messages as f64)).collect();
+            each.map(|stage| (stage.name.to_owned(), stage.nanoseconds / messages)).collect();
         page.push_str(&parts("ns a message", &each));
     }
 }

@@ -1,6 +1,6 @@
 //! The table on the terminal.
 
-use super::{Report, Row, Target, quantity};
+use super::{Report, Row, Target, grouped, quantity};
 
 /// Prints everything that has no chart.
 pub fn print(report: &Report) {
@@ -30,14 +30,16 @@ pub fn print(report: &Report) {
         line(row);
     }
     for stages in &report.stages {
-        let (workload, source) = (&stages.workload, stages.source);
+        let (clock, threads) = (stages.by_the_clock, stages.of_threads());
+        println!("\nwhere the time goes: {}", stages.workload);
         println!(
-            "\nwhere the time goes: {workload}; {:.0} ns a message ({source})",
-            stages.nanoseconds
+            "  {clock:.0} ns a message by the clock, {threads:.0} ns in the stages of all threads"
         );
-        for (name, nanoseconds, messages) in &stages.stages {
-            let each = nanoseconds / *messages as f64;
-            println!("  {name:48} {each:>8.0} ns {:>5.1} %", each / stages.nanoseconds * 100.0);
+        for stage in &stages.stages {
+            let each = stage.nanoseconds / stages.messages as f64;
+            let (name, share) = (stage.name, each / threads * 100.0);
+            let count = grouped(stage.count as i64);
+            println!("  {name:12} {each:>8.0} ns {share:>5.1} %   {count:>12} passed");
         }
     }
     if !report.instructions.is_empty() {

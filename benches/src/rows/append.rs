@@ -1,17 +1,20 @@
 //! Own messages: how many a second, by the size of transactions and by how many write at once.
 
+use std::cell::Cell;
 use std::time::Instant;
 
 use systole::{Durability, Engine, Item, NewItem, Object, Party};
 
 use super::{Context, ROUNDS, size};
 use crate::ceilings::blocks;
-use crate::measure::{Measured, in_turn};
-use crate::report::{Report, Row, Target};
+use crate::measure::{Measured, Passed, in_turn};
+use crate::report::{Report, Row, Stages, Target};
 use crate::workload::{Shape, Writing, founder, mutation};
 use crate::workloads::{buffered, processed};
 use crate::{Failure, Random, check, per_second};
 
+/// Messages at most that are awaited one by one.
+const ONE_BY_ONE: u64 = 20_000;
 /// Writers at once.
 const WRITERS: u64 = 64;
 
@@ -19,35 +22,40 @@ const WRITERS: u64 = 64;
 pub(super) fn rows(context: &Context, report: &mut Report) -> Result<(), Failure> {
     let (run, source) = (&context.run, context.w1()?);
     let stored = blocks::blocks(source)?;
-    let append = |transaction| context.runtime.block_on(append(context, transaction));
+    let spent = [(); 3].map(|()| Cell::default());
+    let append = |transaction, kept: &Cell<_>| {
+        Ok(context.runtime.block_on(append(context, transaction))?.keep(kept))
+    };
     let [raw, one, some, many] = in_turn(
         run,
         ROUNDS.min(3),
         [
             &mut || blocks::append(run, &stored, blocks::BATCH, Durability::Buffered),
-            &mut || append(1),
-            &mut || append(64),
-            &mut || append(1_024),
+            &mut || append(1, &spent[0]),
+            &mut || append(64, &spent[1]),
+            &mut || append(1_024, &spent[2]),
         ],
     )?;
     let beside = ("RocksDB batches of 256 of such blocks, not synced", &raw);
-    for (what, value) in [
-        ("append, buffered, transactions of 1, awaited one by one", &one),
-        ("append, buffered, transactions of 64", &some),
-        ("append, buffered, transactions of 1,024", &many),
+    for (what, (value, messages), spent) in [
+        ("append, buffered, transactions of 1, awaited one by one", (&one, ONE_BY_ONE), &spent[0]),
+        ("append, buffered, transactions of 64", (&some, u64::MAX), &spent[1]),
+        ("append, buffered, transactions of 1,024", (&many, u64::MAX), &spent[2]),
     ] {
         let row = Row::ratio("append", what, Target::None, ("messages", value), beside, "/s");
         report.rows.push(row.size(size(source)));
+        let messages = messages.min(source.messages - source.items.len() as u64);
+        report.stages.push(Stages::new(what, messages, value.median(), &spent.get()));
     }
     writers(context, report)
 }
 
 /// Writes the messages of W1 in transactions of a size, eight feeds by turns; messages a second.
-async fn append(context: &Context, transaction: usize) -> Measured {
+async fn append(context: &Context, transaction: usize) -> Result<Passed, Failure> {
     let (run, w1) = (&context.run, context.w1()?);
     let items = w1.items.len() as u64;
     // A way there and back for each: fewer of them say as much.
-    let most = if transaction == 1 { 20_000 } else { w1.messages };
+    let most = if transaction == 1 { ONE_BY_ONE } else { w1.messages };
     let messages = items + most.min(w1.messages - items);
     let directory = run.directory()?;
     let engine = buffered(directory.path()).open().await?;
@@ -55,13 +63,15 @@ async fn append(context: &Context, transaction: usize) -> Measured {
     let mut writing = Writing::new(&party, &feeds, &Shape::new(items, messages));
     writing.create().await?;
     writing.transactions_of(transaction);
+    let before = engine.counters().await?.stages;
     let started = Instant::now();
     writing.mutate(u64::MAX).await?;
     let took = started.elapsed();
-    let written = engine.counters().await?.demultiplexed;
+    let counters = engine.counters().await?;
+    let (written, spent) = (counters.demultiplexed, counters.stages.since(&before));
     check(written == messages, || format!("{written} of {messages} messages were written"))?;
     engine.close().await?;
-    Ok(per_second(messages - items, took))
+    Ok(Passed { rate: per_second(messages - items, took), spent })
 }
 
 /// Many that wait for each write of theirs, beside one.

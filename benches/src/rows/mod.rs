@@ -40,10 +40,10 @@ use systole::Object;
 use tokio::runtime::Runtime;
 
 use crate::child::Child;
-use crate::measure::Measured;
+use crate::measure::Passed;
 use crate::report::{Report, grouped};
-use crate::workloads::{Replica, Source, hot as hot_item, objects};
-use crate::{Failure, Run, per_second, runtime};
+use crate::workloads::{Replica, Source, hot as hot_item, objects, rebuilt};
+use crate::{Failure, Run, runtime};
 
 /// Rounds of a row that takes seconds.
 const ROUNDS: usize = 5;
@@ -105,6 +105,11 @@ impl Context {
         self.written(&self.w3, || self.runtime.block_on(hot_item::w3(&self.run)))
     }
 
+    /// States made from the logs of a written party's items.
+    fn rebuilt<M: systole::Model>(&self, source: &Source) -> Result<Passed, Failure> {
+        self.runtime.block_on(rebuilt::<M>(source))
+    }
+
     fn written<'a>(
         &self,
         cell: &'a OnceCell<Source>,
@@ -117,26 +122,26 @@ impl Context {
         Ok(cell.get().expect("it was just written"))
     }
 
-    /// Blocks a second that were stored before and are applied to items in memory.
-    fn replayed<M: systole::Model>(&self, source: &Source) -> Measured {
+    /// Blocks that were stored before and are applied to items in memory.
+    fn replayed<M: systole::Model>(&self, source: &Source) -> Result<Passed, Failure> {
         self.runtime.block_on(async {
             let replica = Replica::<M>::begin(&self.run, source, true).await?;
             replica.store(source.rest()?.into_iter()).await?;
-            let took = replica.replay(source).await?;
+            let passed = replica.replay(source).await?;
             replica.check(source, true).await?;
             replica.close().await?;
-            Ok(per_second(source.rest.blocks, took))
+            Ok(passed)
         })
     }
 
-    /// Blocks a second that are verified, stored and processed, and applied where items are in memory.
-    fn ingested(&self, source: &Source, resident: bool) -> Measured {
+    /// Blocks that are verified, stored and processed, and applied where items are in memory.
+    fn ingested(&self, source: &Source, resident: bool) -> Result<Passed, Failure> {
         self.runtime.block_on(async {
             let replica = Replica::<Object>::begin(&self.run, source, resident).await?;
-            let took = replica.ingest(source).await?;
+            let passed = replica.ingest(source).await?;
             replica.check(source, resident || self.run.smoke).await?;
             replica.close().await?;
-            Ok(per_second(source.rest.blocks, took))
+            Ok(passed)
         })
     }
 }

@@ -5,10 +5,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use systole::{ItemId, Model, PartyKey};
+use systole::{ItemId, Model, PartyKey, Stages};
 
 use super::{Source, fingerprint, processed, without_checkpoints};
-use crate::{Failure, check};
+use crate::{Failure, Passed, check, per_second};
 
 /// Items that are asked for at once.
 const AT_ONCE: usize = 1_024;
@@ -20,6 +20,8 @@ pub struct Rebuilt {
     pub took: Duration,
     /// Messages applied.
     pub messages: u64,
+    /// What every stage took.
+    pub spent: Stages,
     /// The fingerprint of all states.
     pub fingerprint: u64,
     /// Blocks that the party had processed before.
@@ -35,6 +37,7 @@ pub async fn rebuild<M: Model>(
 ) -> Result<Rebuilt, Failure> {
     let engine = without_checkpoints(directory).open().await?;
     let party = engine.party(party).await?;
+    let before = engine.counters().await?.stages;
     let started = Instant::now();
     for some in items.chunks(AT_ONCE) {
         let mut tasks = tokio::task::JoinSet::new();
@@ -47,22 +50,28 @@ pub async fn rebuild<M: Model>(
         }
     }
     let took = started.elapsed();
-    let messages = engine.counters().await?.applied;
+    let counters = engine.counters().await?;
     let mut digests = Vec::new();
     for id in items {
         digests.push(party.item::<M>(*id)?.view(M::digest).await?);
     }
     let processed = processed(&party).await?;
     engine.close().await?;
-    Ok(Rebuilt { took, messages, fingerprint: fingerprint(&digests), processed })
+    Ok(Rebuilt {
+        took,
+        messages: counters.applied,
+        spent: counters.stages.since(&before),
+        fingerprint: fingerprint(&digests),
+        processed,
+    })
 }
 
-/// The same for a written party, checked against what was written; messages a second.
-pub async fn rebuilt<M: Model>(source: &Source) -> Result<f64, Failure> {
+/// The same for a written party, checked against what was written.
+pub async fn rebuilt<M: Model>(source: &Source) -> Result<Passed, Failure> {
     let rebuilt = rebuild::<M>(&source.engine(), source.party, &source.items).await?;
     let (found, expected) = (rebuilt.messages, source.messages);
     check(found == expected, || format!("{found} of {expected} messages were applied"))?;
     let same = rebuilt.fingerprint == fingerprint(&source.digests);
     check(same, || "items differ from what was written".to_owned())?;
-    Ok(crate::per_second(found, rebuilt.took))
+    Ok(Passed { rate: per_second(found, rebuilt.took), spent: rebuilt.spent })
 }

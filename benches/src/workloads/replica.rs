@@ -4,14 +4,14 @@
 //! figure.
 
 use std::marker::PhantomData;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use systole::{Engine, Model, Party, Subscription};
 use tempfile::TempDir;
 
 use super::{Source, buffered, processed};
 use crate::workload::ingest_all;
-use crate::{Failure, Run, check};
+use crate::{Failure, Passed, Run, check, per_second};
 
 /// A replica that knows every item of the party, and holds nothing after that yet.
 #[derive(Debug)]
@@ -42,15 +42,17 @@ impl<M: Model> Replica<M> {
     }
 
     /// Takes in everything, until all of it is processed, and applied where items are in memory.
-    pub async fn ingest(&self, source: &Source) -> Result<Duration, Failure> {
+    pub async fn ingest(&self, source: &Source) -> Result<Passed, Failure> {
         let ranges = source.rest()?;
+        let before = self.engine.counters().await?.stages;
         let started = Instant::now();
         let added = ingest_all(&self.party, ranges.into_iter()).await?;
         self.party.settle().await?;
         self.view_watched(source).await?;
         let took = started.elapsed();
         check(added == source.rest.blocks, || format!("{added} blocks were added"))?;
-        Ok(took)
+        let spent = self.engine.counters().await?.stages.since(&before);
+        Ok(Passed { rate: per_second(added, took), spent })
     }
 
     /// Stores everything and processes nothing of it.
@@ -63,8 +65,9 @@ impl<M: Model> Replica<M> {
     }
 
     /// Processes what was stored, until it is applied where items are in memory.
-    pub async fn replay(&self, source: &Source) -> Result<Duration, Failure> {
+    pub async fn replay(&self, source: &Source) -> Result<Passed, Failure> {
         let before = processed(&self.party).await?;
+        let stages = self.engine.counters().await?.stages;
         let started = Instant::now();
         self.party.resume().await?;
         self.party.settle().await?;
@@ -72,7 +75,8 @@ impl<M: Model> Replica<M> {
         let took = started.elapsed();
         let count = processed(&self.party).await? - before;
         check(count == source.rest.blocks, || format!("{count} blocks were processed"))?;
-        Ok(took)
+        let spent = self.engine.counters().await?.stages.since(&stages);
+        Ok(Passed { rate: per_second(count, took), spent })
     }
 
     /// What was handed to an item is applied once a view of it is answered.
