@@ -106,10 +106,17 @@ fn load_group(group: Vec<(Loader, oneshot::Sender<Loaded>)>) {
     let Ok(loaded) = catch_unwind(AssertUnwindSafe(|| load_together(&loaders))) else {
         for (loader, reply) in loaders.into_iter().zip(replies) {
             // A reply that is dropped by a panic is how its asker learns of it.
-            drop(catch_unwind(AssertUnwindSafe(|| drop(reply.send(loader.load())))));
+            drop(catch_unwind(AssertUnwindSafe(move || {
+                let loaded = loader.load();
+                drop(loader);
+                drop(reply.send(loaded));
+            })));
         }
         return;
     };
+    // Who has the answer may close the engine at once, and the directory is free only when nobody holds
+    // the store.
+    drop(loaders);
     for (reply, loaded) in replies.into_iter().zip(loaded) {
         // Whoever asked may have gone.
         drop(reply.send(loaded));
