@@ -17,7 +17,11 @@ pub const UNADMITTED_FEEDS_MAX: usize = 1_024;
 /// Blocks stored of one feed whose admission is not known.
 pub const UNADMITTED_BLOCKS_MAX: u64 = 65_536;
 /// Item records that a party keeps at hand.
-pub const ITEMS_CACHED_MAX: usize = 65_536;
+pub const ITEMS_CACHED_MAX: usize = 4_096;
+/// Items that a party knows to exist without looking.
+pub const ITEMS_KNOWN_MAX: usize = 262_144;
+/// Items not in memory whose messages since their checkpoint a party counts.
+pub const COLD_TAILS_MAX: usize = 131_072;
 /// Bytes of pasts and names that a party keeps at hand for feeds that it may hear again.
 pub const CURSORS_BYTES_MAX: usize = 16 << 20;
 /// Operations of one transaction.

@@ -20,7 +20,6 @@ use systole_peers_contract::{
     Arguments, Durability as Asked, Failure, Message, State, Step, System, USAGE, drive,
 };
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 
 /// Views that are asked for at once where all items are loaded.
 const LOADS: usize = 8;
@@ -66,25 +65,16 @@ impl Systole {
         self.party.as_ref().ok_or_else(|| "there is no party".into())
     }
 
-    /// Lists all items and views each, so that all of their messages are applied.
+    /// Lists all items and loads them, so that all of their messages are applied, and views each.
     async fn view_all(&self) -> Result<(), Failure> {
         let party = self.party()?;
         let ids = ids(party)?;
         if ids.len() != self.asked.workload.items {
             return Err(format!("there are {} items", ids.len()).into());
         }
-        let mut views = JoinSet::new();
-        for part in ids.chunks(ids.len().div_ceil(LOADS)) {
-            let (party, part) = (party.clone(), part.to_vec());
-            views.spawn(async move {
-                for id in part {
-                    party.item::<Object>(id)?.view(|_| ()).await?;
-                }
-                Ok::<_, Failure>(())
-            });
-        }
-        while let Some(viewed) = views.join_next().await {
-            viewed??;
+        party.load(&ids).await?;
+        for id in ids {
+            party.item::<Object>(id)?.view(|_| ()).await?;
         }
         Ok(())
     }

@@ -10,9 +10,6 @@ use systole::{ItemId, Model, PartyKey, Stages};
 use super::{Source, fingerprint, processed, without_checkpoints};
 use crate::{Failure, Passed, check, per_second};
 
-/// Items that are asked for at once.
-const AT_ONCE: usize = 1_024;
-
 /// What was rebuilt.
 #[derive(Debug)]
 pub struct Rebuilt {
@@ -39,16 +36,7 @@ pub async fn rebuild<M: Model>(
     let party = engine.party(party).await?;
     let before = engine.counters().await?.stages;
     let started = Instant::now();
-    for some in items.chunks(AT_ONCE) {
-        let mut tasks = tokio::task::JoinSet::new();
-        for id in some {
-            let item = party.item::<M>(*id)?;
-            tasks.spawn(async move { item.view(|_| ()).await });
-        }
-        while let Some(done) = tasks.join_next().await {
-            done??;
-        }
-    }
+    party.load(items).await?;
     let took = started.elapsed();
     let counters = engine.counters().await?;
     let mut digests = Vec::new();

@@ -299,6 +299,17 @@ impl ItemHandle {
         self.0.tell(command).send().await.map_err(|_| Error::closed("the item"))
     }
 
+    /// Waits until the item is loaded.
+    pub(crate) async fn loaded(&self) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        let tell = |state: Result<&ItemState, &Error>| {
+            // Whoever asked may have gone.
+            drop(reply.send(state.map(|_| ()).map_err(Clone::clone)));
+        };
+        self.send(Command::View(Box::new(tell))).await?;
+        answer.await.map_err(|_| Error::closed("the item"))?
+    }
+
     /// Whether the actor still runs.
     pub(crate) fn is_alive(&self) -> bool {
         self.0.is_alive()

@@ -150,6 +150,11 @@ pub(crate) enum Command {
         id: ItemId,
         reply: oneshot::Sender<Result<ItemHandle, Error>>,
     },
+    /// Bring items into memory and give ways to them.
+    Items {
+        items: Vec<(ItemKey, ItemId)>,
+        reply: oneshot::Sender<Result<Vec<ItemHandle>, Error>>,
+    },
     Status(oneshot::Sender<Result<PartyStatus, Error>>),
     /// Stop or resume processing.
     Pause(bool, oneshot::Sender<()>),

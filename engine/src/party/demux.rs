@@ -354,7 +354,7 @@ impl PartyState {
             place.causal.past.length(origin) > item.seq
         };
         let key = ItemKey { feed: origin, seq: item.seq };
-        if seen && self.record(host, key)?.is_some() {
+        if seen && (self.fresh.contains_key(&key) || host.item_exists(key)?) {
             return Ok(Ok(key));
         }
         Ok(Err(Quarantined::new("item", "names an item that is not in its causal past")))

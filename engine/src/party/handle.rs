@@ -20,6 +20,7 @@ use super::request::AdmissionRequest;
 use super::transaction::{NewItem, PendingWrite, Transaction};
 use crate::feed::{PreparedRange, ReadLimit, read};
 use crate::item::actor::ItemHandle;
+use crate::settings::LOADED_TOGETHER_MAX;
 use crate::shared::{self, Shared};
 use crate::{Error, ErrorKind, Events, Item};
 
@@ -157,6 +158,26 @@ impl Party {
         named
             .map(|(feed, (_, messages))| Ok((history::key(&shared.device.store, feed)?, messages)))
             .collect()
+    }
+
+    /// Brings items into memory together, as far as the memory budget allows; those that are there
+    /// already stay. Costs much less than to have each loaded when it is first asked something: what the
+    /// items have to read lies close together, and is read once. Cancelling leaves some of them unloaded.
+    ///
+    /// # Errors
+    /// `Invalid` for an item that is not known here; else the first failure of an item to load. The
+    /// others are loaded all the same.
+    pub async fn load(&self, items: &[ItemId]) -> Result<(), Error> {
+        let mut failed = Ok(());
+        for some in items.chunks(LOADED_TOGETHER_MAX) {
+            let items = some.iter().map(|id| Ok((self.key_of(id)?, *id)));
+            let items = items.collect::<Result<Vec<_>, Error>>()?;
+            for item in self.handle.ask(|reply| Command::Items { items, reply }).await?? {
+                let loaded = item.loaded().await;
+                failed = failed.and(loaded);
+            }
+        }
+        failed
     }
 
     /// Starts a transaction: operations that are written together or not at all.

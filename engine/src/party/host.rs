@@ -13,6 +13,7 @@ use systole_store::{FeedNo, FeedRecord, ItemKey, ItemRecord, PartyNo};
 
 use super::causal::Step;
 use super::history;
+use super::known::KnownItems;
 use super::state::Host;
 use crate::Error;
 use crate::device::Device;
@@ -39,6 +40,7 @@ pub(crate) struct StoreHost {
     /// Feeds that were given a number since the last batch.
     new_feeds: BTreeMap<FeedKey, FeedRecord>,
     items: LruCache<ItemKey, Arc<ItemRecord>>,
+    known: KnownItems,
     roots: LruCache<(FeedNo, u64), Hash>,
     now_millis: u64,
     sampler: Sampler,
@@ -52,6 +54,7 @@ impl StoreHost {
             held: BTreeMap::new(),
             new_feeds: BTreeMap::new(),
             items: growing(ITEMS_CACHED_MAX),
+            known: KnownItems::default(),
             roots: growing(ROOTS_CACHED_MAX),
             now_millis: 0,
             sampler: Sampler::default(),
@@ -85,6 +88,7 @@ impl StoreHost {
 
     /// An item's record is now this.
     pub(crate) fn remember(&mut self, record: Arc<ItemRecord>) {
+        self.known.insert(record.key);
         self.items.put(record.key, record);
     }
 
@@ -147,6 +151,17 @@ impl Host for StoreHost {
 
     fn passed(&mut self, stage: Stage) {
         self.sampler.lap(&self.device.live.stages, stage);
+    }
+
+    fn item_exists(&mut self, key: ItemKey) -> Result<bool, Error> {
+        if self.known.contains(key) {
+            return Ok(true);
+        }
+        let exists = self.item(key)?.is_some();
+        if exists {
+            self.known.insert(key);
+        }
+        Ok(exists)
     }
 
     fn item(&mut self, key: ItemKey) -> Result<Option<Arc<ItemRecord>>, Error> {

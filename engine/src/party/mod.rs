@@ -18,6 +18,7 @@ pub(crate) mod effect;
 mod handle;
 pub(crate) mod history;
 mod host;
+mod known;
 pub(crate) mod listing;
 mod moves;
 mod order;
@@ -27,6 +28,7 @@ mod residents;
 pub(crate) mod state;
 #[cfg(test)]
 mod state_test;
+mod tails;
 mod transaction;
 pub(crate) mod turn;
 mod writing;

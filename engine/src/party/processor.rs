@@ -193,6 +193,15 @@ impl Message<Command> for PartyProcessor {
                     self.residents.end_turn(false).await;
                 }
             }
+            Command::Items { items, reply } => {
+                let bring = |(item, id)| self.residents.bring(item, id, None).handle();
+                let handles = match self.core.failure() {
+                    Some(error) => Err(error),
+                    None => Ok(items.into_iter().map(bring).collect()),
+                };
+                let _ = reply.send(handles);
+                self.residents.end_turn(false).await;
+            }
             Command::Status(reply) => {
                 let _ = reply.send(self.core.status());
             }
@@ -325,9 +334,11 @@ impl PartyProcessor {
         let Err(batch) = self.residents.hand_over(item, batch).await else { return };
         let (messages, bytes) =
             batch.iter().fold((0, 0), |sum, next| (sum.0 + 1, sum.1 + next.payload.len() as u64));
-        match self.core.item_id(item) {
-            Ok(id) => self.residents.missed(item, id, messages, bytes),
-            Err(error) => self.core.fail(error),
+        if self.residents.missed(item, messages, bytes) {
+            match self.core.item_id(item) {
+                Ok(id) => self.residents.is_due(item, id),
+                Err(error) => self.core.fail(error),
+            }
         }
     }
 

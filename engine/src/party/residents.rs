@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::core::Ask;
+use super::tails::Tails;
 use crate::Error;
 use crate::item::actor::{Args, Command, Resident, Taken};
 use crate::item::gauge::Gauge;
@@ -32,9 +33,6 @@ pub(crate) const ROUND: std::time::Duration = std::time::Duration::from_secs(1);
 /// How many turns, and items brought into memory, lie between two looks at what residents hold.
 const COUNT_EVERY: u64 = 64;
 const BROUGHT_MAX: usize = 64;
-
-/// Tails of items not in memory that are counted, to know when a checkpoint is due.
-const COLD_TAILS_MAX: usize = 65_536;
 
 /// One resident item as the party sees it.
 struct Entry {
@@ -66,14 +64,13 @@ pub(crate) struct Residents {
     /// Items brought into memory since residents were last counted.
     brought: usize,
     /// Messages and bytes since a checkpoint, of items that are not in memory.
-    cold: lru::LruCache<ItemKey, (u64, u64)>,
+    cold: Tails,
     /// Items not in memory that are due for a checkpoint.
     due: Vec<(ItemKey, ItemId)>,
 }
 
 impl Residents {
     pub(crate) fn new(shared: Arc<Shared>, telemetry: Arc<Telemetry>) -> Self {
-        let tails = std::num::NonZeroUsize::new(COLD_TAILS_MAX).expect("a named bound is not 0");
         Self {
             shared,
             telemetry,
@@ -84,11 +81,7 @@ impl Residents {
             unwoken: Vec::new(),
             unwoken_bytes: 0,
             brought: 0,
-            cold: {
-                let mut cold = lru::LruCache::unbounded();
-                cold.resize(tails);
-                cold
-            },
+            cold: Tails::default(),
             due: Vec::new(),
         }
     }
@@ -114,7 +107,7 @@ impl Residents {
 
     fn entry(&mut self, key: ItemKey, id: ItemId, state: Option<ItemState>) -> &mut Entry {
         let entry = self.items.entry(key).or_insert_with(|| {
-            self.cold.pop(&key);
+            self.cold.remove(key);
             let loader = Loader::new(
                 self.shared.device.store.clone(),
                 self.shared.device.registry.clone(),
@@ -201,16 +194,20 @@ impl Residents {
         self.unwoken = still;
     }
 
-    /// Messages for an item that is not in memory went into its log.
-    pub(crate) fn missed(&mut self, key: ItemKey, id: ItemId, messages: u64, bytes: u64) {
-        let policy = &self.shared.settings.checkpoints;
-        let tail = self.cold.get_or_insert_mut(key, || (0, 0));
-        tail.0 += messages;
-        tail.1 += bytes;
-        if policy.is_due(tail.0, tail.1) {
-            *tail = (0, 0);
-            self.due.push((key, id));
+    /// Messages for an item that is not in memory went into its log; whether it is due for a checkpoint
+    /// ([`Self::is_due`]).
+    pub(crate) fn missed(&mut self, key: ItemKey, messages: u64, bytes: u64) -> bool {
+        let tail = self.cold.add(key, messages, bytes);
+        let due = self.shared.settings.checkpoints.is_due(tail.0, tail.1);
+        if due {
+            self.cold.remove(key);
         }
+        due
+    }
+
+    /// An item that is not in memory is to be checkpointed.
+    pub(crate) fn is_due(&mut self, key: ItemKey, id: ItemId) {
+        self.due.push((key, id));
     }
 
     /// A turn has ended: counts, asks for checkpoints that are due, and evicts what the budget does
@@ -368,7 +365,7 @@ impl Residents {
             if let Some(entry) = self.items.remove(&key) {
                 let tail = entry.resident.gauge.since_checkpoint();
                 if !entry.awaits_checkpoint {
-                    self.cold.put(key, tail);
+                    self.cold.add(key, tail.0, tail.1);
                 }
                 self.forget(entry);
             }

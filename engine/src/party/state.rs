@@ -46,6 +46,10 @@ pub(crate) trait Host {
     fn passed(&mut self, stage: Stage) {
         let _ = stage;
     }
+    /// Whether an item has a record.
+    fn item_exists(&mut self, key: ItemKey) -> Result<bool, Error> {
+        Ok(self.item(key)?.is_some())
+    }
     /// The record of an item.
     fn item(&mut self, key: ItemKey) -> Result<Option<Arc<ItemRecord>>, Error>;
 }

@@ -18,6 +18,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use bytes::{Bytes, BytesMut};
+use systole_proto::limits::FEED_LENGTH_MAX;
 use systole_proto::{Block, Body, FeedKey};
 use systole_store::{FeedNo, ItemKey, LogEntry, Store};
 
@@ -25,6 +26,7 @@ use super::load::Tail;
 use crate::item::state::{Incoming, ItemState};
 use crate::party::effect::LABEL_METADATA;
 use crate::party::history::{self, Pasts};
+use crate::settings::LOADED_TOGETHER_MAX;
 use crate::stages::{Sampler, Stage};
 use crate::telemetry::Telemetry;
 use crate::{Error, ErrorKind};
@@ -109,8 +111,31 @@ struct Log {
     ended: bool,
 }
 
-/// A message of a step: where its block lies, whose it is, and its place among that log's entries.
-type Wanted = (FeedNo, u64, u32, u32);
+/// A message of a step: where its block lies, whose it is, and its place among that log's entries. One
+/// number, for a step sorts tens of thousands of them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Wanted(u128);
+
+const _: () = assert!(FEED_LENGTH_MAX <= 1 << 48 && LOADED_TOGETHER_MAX <= 1 << 16);
+
+impl Wanted {
+    fn new(entry: &LogEntry, log: usize, nth: usize) -> Self {
+        let place = u128::from(entry.feed.0) << 48 | u128::from(entry.seq);
+        Self(place << 48 | (log as u128) << 32 | nth as u128)
+    }
+
+    fn position(self) -> (FeedNo, u64) {
+        (FeedNo((self.0 >> 96) as u32), (self.0 >> 48) as u64 & ((1 << 48) - 1))
+    }
+
+    fn log(self) -> u32 {
+        (self.0 >> 32) as u32 & 0xffff
+    }
+
+    fn nth(self) -> u32 {
+        self.0 as u32
+    }
+}
 
 impl<'a> Reader<'a> {
     fn new(
@@ -151,7 +176,7 @@ impl<'a> Reader<'a> {
                 return Ok(None);
             }
             if let Some(blocks) = self.read_blocks(&wanted)? {
-                let message = |wanted: &Wanted| (wanted.2, *self.entry(wanted));
+                let message = |wanted: &Wanted| (wanted.log(), *self.entry(wanted));
                 let messages: Vec<_> = wanted.iter().map(message).collect();
                 for log in &mut self.logs {
                     let taken = log.upcoming.partition_point(|entry| entry.ordinal <= reach);
@@ -211,22 +236,20 @@ impl<'a> Reader<'a> {
         let mut wanted = Vec::new();
         for (at, log) in self.logs.iter().enumerate() {
             let due = log.upcoming.iter().take_while(|entry| entry.ordinal <= reach);
-            let place =
-                |(nth, entry): (usize, &LogEntry)| (entry.feed, entry.seq, at as u32, nth as u32);
-            wanted.extend(due.enumerate().map(place));
+            wanted.extend(due.enumerate().map(|(nth, entry)| Wanted::new(entry, at, nth)));
         }
         wanted.sort_unstable();
         wanted
     }
 
     fn entry(&self, wanted: &Wanted) -> &LogEntry {
-        &self.logs[wanted.2 as usize].upcoming[wanted.3 as usize]
+        &self.logs[wanted.log() as usize].upcoming[wanted.nth() as usize]
     }
 
     /// The blocks of these messages; `None` if they are too many bytes for one step.
     fn read_blocks(&self, wanted: &[Wanted]) -> Result<Option<Vec<Bytes>>, Error> {
         let mut positions: Vec<(FeedNo, u64)> =
-            wanted.iter().map(|(feed, seq, ..)| (*feed, *seq)).collect();
+            wanted.iter().map(|wanted| wanted.position()).collect();
         // A genesis is a message for the model and one for the metadata.
         positions.dedup();
         let (mut bytes, mut ends) = (BytesMut::new(), vec![0; positions.len()]);
