@@ -177,10 +177,8 @@ pub trait AnyModel: Send {
 
 /// [`Outcome`] without its type.
 pub struct AnyOutcome {
-    /// A `Vec` of the model's `Change`, in the order the changes happened.
-    pub changes: Arc<dyn Any + Send + Sync>,
-    /// How many changes there are.
-    pub count: usize,
+    /// A `Vec` of the model's `Change`, in the order the changes happened; `None` if there are none.
+    pub changes: Option<Arc<dyn Any + Send + Sync>>,
     /// Messages that every replica ignores: index in the batch, and why.
     pub refused: Vec<(usize, String)>,
 }
@@ -188,23 +186,26 @@ pub struct AnyOutcome {
 impl AnyOutcome {
     /// The outcome of a batch that a model of type `M` applied; `None` if it was another type.
     pub fn downcast<M: Model>(self) -> Option<Outcome<M::Change>> {
-        let changes = self.changes.downcast::<Vec<M::Change>>().ok()?;
-        let (changes, refused) = (Arc::unwrap_or_clone(changes), self.refused);
-        Some(Outcome::of(changes, refused))
+        let changes = match self.changes {
+            Some(changes) => Arc::unwrap_or_clone(changes.downcast::<Vec<M::Change>>().ok()?),
+            None => Vec::new(),
+        };
+        Some(Outcome::of(changes, self.refused))
     }
 }
 
 impl<C: Send + Sync + 'static> From<Outcome<C>> for AnyOutcome {
     fn from(outcome: Outcome<C>) -> Self {
-        let count = outcome.changes.len();
-        Self { changes: Arc::new(outcome.changes), count, refused: outcome.refused }
+        let Outcome { changes, refused, .. } = outcome;
+        let some = !changes.is_empty();
+        Self { changes: some.then(|| Arc::new(changes) as Arc<_>), refused }
     }
 }
 
 impl fmt::Debug for AnyOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AnyOutcome")
-            .field("count", &self.count)
+            .field("changes", &self.changes.is_some())
             .field("refused", &self.refused)
             .finish_non_exhaustive()
     }

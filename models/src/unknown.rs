@@ -5,7 +5,6 @@
 
 use std::any::Any;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -86,7 +85,7 @@ impl AnyModel for UnknownModel {
                 self.messages.push(Message { origin, payload });
             }
         }
-        AnyOutcome { changes: Arc::new(()), count: 0, refused: Vec::new() }
+        AnyOutcome { changes: None, refused: Vec::new() }
     }
 
     fn mutate(

@@ -21,8 +21,6 @@ use systole_peers_contract::{
 };
 use tokio::sync::mpsc;
 
-/// Views that are asked for at once where all items are loaded.
-const LOADS: usize = 8;
 /// Ranges on their way from one engine to the other.
 const RANGES_IN_FLIGHT: usize = 4;
 /// The key of an item's number in its metadata.

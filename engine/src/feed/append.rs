@@ -82,7 +82,9 @@ pub(crate) fn append_local(
     assert!(!blocks.is_empty(), "a head is signed for blocks");
     let start = tail.length();
     let mut tail = tail.clone();
-    let (mut nodes, mut kept) = (Vec::new(), Vec::new());
+    // Half as many on every further level.
+    let mut nodes = Vec::with_capacity((blocks.len() >> (NODE_LEVEL_MIN - 1)) + 1);
+    let mut kept = Vec::new();
     for block in blocks {
         tail.append(block, TreeNode::collect(&mut nodes));
         if tail.needs_head() {

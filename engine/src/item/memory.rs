@@ -213,8 +213,7 @@ impl Memory {
             self.telemetry.event(Event::Refused { item: self.id, feed, seq, reason });
         }
         let Some(updates) = &self.updates else { return };
-        let changes =
-            applied.model.filter(|outcome| outcome.count > 0).map(|outcome| outcome.changes);
+        let changes = applied.model.and_then(|outcome| outcome.changes);
         if changes.is_none() && applied.metadata.is_empty() {
             return;
         }

@@ -100,6 +100,8 @@ impl PartyState {
         let mut encoded = Vec::with_capacity(bodies.len());
         let mut links = plan.links.chunks(limits::LINKS_MAX);
         let empty = links.len().saturating_sub(1);
+        let length = self.feeds[&plan.feed].length + (empty + bodies.len()) as u64;
+        self.extended(plan.feed, length);
         let stamp = bodies.first().map_or(Stamp::default(), |(_, stamp, _)| *stamp);
         let empty = std::iter::repeat_n((None, stamp, None), empty);
         let bodies = bodies.into_iter().map(|(body, stamp, at)| (Some(body), stamp, at));
@@ -127,7 +129,6 @@ impl PartyState {
             };
             let bytes = block.encode();
             assert!(bytes.len() <= limits::BLOCK_BYTES_MAX, "payloads were measured before");
-            self.extended(plan.feed, self.feeds[&plan.feed].length + 1);
             let progress = self.process_block(host, plan.feed, block, true, effects)?;
             assert_eq!(progress, Progress::Processed, "an own block never waits");
             encoded.push(bytes);

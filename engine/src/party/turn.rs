@@ -3,8 +3,6 @@
 //! Invariant: the batch holds every storing effect of the turn and the positions they lead to; nobody
 //! is told before it is written.
 
-use std::collections::BTreeMap;
-
 use systole_store::{Batch, CredentialRecord, Durability, FeedNo, ItemKey, PartyNo, Store};
 
 use super::effect::Effect;
@@ -35,8 +33,8 @@ pub(crate) type Answer = Box<dyn FnOnce(Result<(), crate::Error>) + Send>;
 /// What is told once the batch is written.
 #[derive(Default)]
 pub(crate) struct Told {
-    /// Messages for items, in processing order.
-    pub(crate) deliveries: BTreeMap<ItemKey, Vec<Incoming>>,
+    /// Messages for items, by rising item, those of each in processing order.
+    pub(crate) deliveries: Vec<(ItemKey, Vec<Incoming>)>,
     pub(crate) events: Vec<Event>,
     pub(crate) records: Vec<std::sync::Arc<systole_store::ItemRecord>>,
     pub(crate) messages: u64,
@@ -65,7 +63,7 @@ impl Turn {
         genesis: &mut Option<FeedNo>,
     ) -> Told {
         let mut told = Told::default();
-        let mut log: BTreeMap<ItemKey, Vec<systole_store::LogEntry>> = BTreeMap::new();
+        let (mut places, mut messages) = (Vec::new(), Vec::new());
         let batch = &mut self.batch;
         for effect in std::mem::take(&mut self.effects) {
             match effect {
@@ -84,12 +82,11 @@ impl Turn {
                     told.records.push(record);
                 }
                 Effect::Message { item, entry, key, past, payload } => {
-                    told.messages += 1;
-                    if !self.written.contains(&entry.feed) {
-                        let incoming = Incoming { entry, key, past, payload };
-                        told.deliveries.entry(item).or_default().push(incoming);
-                    }
-                    log.entry(item).or_default().push(entry);
+                    // An index and not the message, for a turn sorts thousands of them.
+                    places.push((item, messages.len()));
+                    let applied = self.written.contains(&entry.feed);
+                    let incoming = Incoming { entry, key, past, payload };
+                    messages.push((entry, (!applied).then_some(incoming)));
                 }
                 Effect::Quarantine { feed, seq, code, reason } => {
                     told.quarantined += 1;
@@ -98,8 +95,22 @@ impl Turn {
                 Effect::Event(event) => told.events.push(event),
             }
         }
-        for (item, entries) in log {
+        told.messages = messages.len() as u64;
+        places.sort_unstable();
+        let mut entries = Vec::new();
+        for places in places.chunk_by(|(item, _), (next, _)| item == next) {
+            let item = places[0].0;
+            entries.clear();
+            let mut delivered = Vec::new();
+            for (_, at) in places {
+                let (entry, incoming) = &mut messages[*at];
+                entries.push(*entry);
+                delivered.extend(incoming.take());
+            }
             store.items().put_log(batch, item, &entries);
+            if !delivered.is_empty() {
+                told.deliveries.push((item, delivered));
+            }
         }
         told
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use prost::Message as _;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 use systole_proto::{FeedKey, ItemId, PartyKey};
 
 use super::mutation::{
@@ -21,24 +22,28 @@ use crate::model::CorruptCheckpoint;
 use crate::scan::{self, Content as Field};
 
 mod proto {
-    #![allow(missing_docs, unreachable_pub, clippy::all)]
+    // What a message holds is read and written field by field; the types say what that must equal.
+    #![allow(missing_docs, unreachable_pub, dead_code, clippy::all)]
     include!(concat!(env!("OUT_DIR"), "/systole.object.v1.rs"));
 }
-
-use proto::operation::Content;
 
 /// First byte of a checkpoint.
 const FORMAT: u8 = 1;
 
 /// The bytes of one message.
 pub(super) fn encode(operations: &[Operation]) -> Result<Bytes, ObjectRejection> {
-    let operations = operations.iter().map(|o| write(Some(&o.path), o.content.as_ref())).collect();
-    let message = proto::Mutation { operations };
-    let bytes = message.encoded_len();
+    let length =
+        |operation: &Operation| operation_bytes(Some(&operation.path), operation.content.as_ref());
+    let bytes = operations.iter().map(|operation| field_bytes(length(operation))).sum();
     if bytes > MUTATION_BYTES_MAX {
         return Err(ObjectRejection::MutationTooLarge { bytes });
     }
-    Ok(message.encode_to_vec().into())
+    let mut out = Vec::with_capacity(bytes);
+    for operation in operations {
+        put_length(1, length(operation), &mut out);
+        put_operation(Some(&operation.path), operation.content.as_ref(), &mut out);
+    }
+    Ok(out.into())
 }
 
 /// The operations that a stranger's message asks for, or why every replica ignores it. Read field by field: it
@@ -158,23 +163,74 @@ fn unzigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 
-fn write(path: Option<&Path>, content: Option<&Value>) -> proto::Operation {
-    let path = path.map_or_else(Vec::new, |path| path.keys().map(str::to_owned).collect());
+/// Bytes of an `Operation`, which [`put_operation`] writes: straight from the values, for it happens for every
+/// message.
+fn operation_bytes(path: Option<&Path>, content: Option<&Value>) -> usize {
+    let keys = path.into_iter().flat_map(Path::keys);
     let content = match content {
-        None => Content::Delete(true),
-        Some(Value::Null) => Content::Null(true),
-        Some(Value::Bool(value)) => Content::Boolean(*value),
-        Some(Value::I64(value)) => Content::Integer(*value),
-        Some(Value::F64(value)) => Content::FloatBits(value.to_bits()),
-        Some(Value::String(text)) => Content::Text(text.clone()),
-        Some(Value::Bytes(bytes)) => Content::Binary(bytes.clone()),
-        Some(Value::Timestamp(millis)) => Content::TimestampMillis(*millis),
-        Some(Value::Reference(reference)) => Content::Reference(proto::Reference {
-            item: reference.item.as_bytes().to_vec(),
-            party: reference.party.map_or_else(Vec::new, |party| party.as_bytes().to_vec()),
-        }),
+        None | Some(Value::Null | Value::Bool(_)) => 2,
+        Some(Value::I64(value) | Value::Timestamp(value)) => 1 + encoded_len_varint(zigzag(*value)),
+        Some(Value::F64(_)) => 9,
+        Some(Value::String(text)) => field_bytes(text.len()),
+        Some(Value::Bytes(bytes)) => field_bytes(bytes.len()),
+        Some(Value::Reference(reference)) => field_bytes(reference_bytes(reference)),
     };
-    proto::Operation { path, content: Some(content) }
+    keys.map(|key| field_bytes(key.len())).sum::<usize>() + content
+}
+
+fn put_operation(path: Option<&Path>, content: Option<&Value>, out: &mut Vec<u8>) {
+    for key in path.into_iter().flat_map(Path::keys) {
+        put_bytes(1, key.as_bytes(), out);
+    }
+    match content {
+        None => put_varint(2, 1, out),
+        Some(Value::Null) => put_varint(3, 1, out),
+        Some(Value::Bool(value)) => put_varint(4, (*value).into(), out),
+        Some(Value::I64(value)) => put_varint(5, zigzag(*value), out),
+        Some(Value::F64(value)) => {
+            encode_key(6, WireType::SixtyFourBit, out);
+            out.extend_from_slice(&value.to_bits().to_le_bytes());
+        }
+        Some(Value::String(text)) => put_bytes(7, text.as_bytes(), out),
+        Some(Value::Bytes(bytes)) => put_bytes(8, bytes, out),
+        Some(Value::Timestamp(millis)) => put_varint(9, zigzag(*millis), out),
+        Some(Value::Reference(reference)) => {
+            put_length(10, reference_bytes(reference), out);
+            put_bytes(1, reference.item.as_bytes(), out);
+            if let Some(party) = &reference.party {
+                put_bytes(2, party.as_bytes(), out);
+            }
+        }
+    }
+}
+
+fn reference_bytes(reference: &ItemReference) -> usize {
+    let party = reference.party.as_ref().map_or(0, |party| field_bytes(party.as_bytes().len()));
+    field_bytes(reference.item.as_bytes().len()) + party
+}
+
+/// Bytes of a field with a length: all numbers of such fields take a byte.
+fn field_bytes(bytes: usize) -> usize {
+    1 + encoded_len_varint(bytes as u64) + bytes
+}
+
+fn put_length(field: u32, bytes: usize, out: &mut Vec<u8>) {
+    encode_key(field, WireType::LengthDelimited, out);
+    encode_varint(bytes as u64, out);
+}
+
+fn put_bytes(field: u32, bytes: &[u8], out: &mut Vec<u8>) {
+    put_length(field, bytes.len(), out);
+    out.extend_from_slice(bytes);
+}
+
+fn put_varint(field: u32, value: u64, out: &mut Vec<u8>) {
+    encode_key(field, WireType::Varint, out);
+    encode_varint(value, out);
+}
+
+fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
 }
 
 pub(super) fn checkpoint(object: &Object) -> Vec<u8> {
@@ -188,9 +244,11 @@ pub(super) fn checkpoint(object: &Object) -> Vec<u8> {
     }
     for (path, register) in &object.registers {
         for (index, sibling) in register.siblings().iter().enumerate() {
+            let (path, value) = ((index == 0).then_some(path), sibling.value.as_ref());
+            let mut operation = Vec::with_capacity(operation_bytes(path, value));
+            put_operation(path, value, &mut operation);
             state.siblings.push(proto::Sibling {
-                operation: write((index == 0).then_some(path), sibling.value.as_ref())
-                    .encode_to_vec(),
+                operation,
                 feed: places[sibling.dot.feed as usize],
                 seq: sibling.dot.seq,
                 lamport: sibling.dot.lamport,
@@ -272,6 +330,7 @@ fn corrupt(reason: impl Into<String>) -> CorruptCheckpoint {
 mod tests {
     use proptest::prelude::*;
 
+    use super::proto::operation::Content;
     use super::*;
 
     const CASES: u32 = 20_000;
@@ -339,17 +398,20 @@ mod tests {
             prop_assert!(by_library.is_some(), "what is read here is protobuf");
             let by_library = by_library.unwrap_or_default();
             prop_assert_eq!(by_library.len(), operations.len());
-            for ((path, content), operation) in by_library.into_iter().zip(operations) {
+            for ((path, _), operation) in by_library.iter().zip(operations) {
                 prop_assert!(operation.path.keys().eq(path.iter().map(String::as_str)));
-                let own = write(None, operation.content.as_ref()).content;
+            }
+            let written = by_library.into_iter().map(|(path, content)| {
                 // The flags of these two say nothing.
-                let content = match content {
+                let content = Some(match content {
                     Content::Delete(_) => Content::Delete(true),
                     Content::Null(_) => Content::Null(true),
                     content => content,
-                };
-                prop_assert_eq!(own, Some(content));
-            }
+                });
+                proto::Operation { path, content }
+            });
+            let written = proto::Mutation { operations: written.collect() }.encode_to_vec();
+            prop_assert_eq!(encode(operations), Ok(written.into()));
         }
 
         #[test]

@@ -229,14 +229,17 @@ impl Backend for Rocks {
     fn write(&self, batch: &Batch) -> Result<(), Error> {
         // Some bytes more per operation for its tag and lengths.
         let mut writes = WriteBatch::with_capacity_bytes(batch.bytes() + 8 * batch.len());
+        // Looked up once a batch: the database finds them by name.
+        let handles = Family::ALL.map(|family| self.handle(family));
+        let handle = |family: Family| handles[family.index()];
         for operation in batch.operations() {
             match operation {
                 Operation::Put { family, key, value } => {
-                    writes.put_cf(self.handle(family), key, value);
+                    writes.put_cf(handle(family), key, value);
                 }
-                Operation::Delete { family, key } => writes.delete_cf(self.handle(family), key),
+                Operation::Delete { family, key } => writes.delete_cf(handle(family), key),
                 Operation::DeleteRange { family, from, to } if from < to => {
-                    writes.delete_range_cf(self.handle(family), from, to);
+                    writes.delete_range_cf(handle(family), from, to);
                 }
                 Operation::DeleteRange { .. } => {}
             }
