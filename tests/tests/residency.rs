@@ -79,6 +79,49 @@ async fn opening_reads_only_the_item_that_is_looked_at() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_is_whole_whether_its_items_are_in_memory_or_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = builder(Engine::builder(directory.path())).open().await.unwrap();
+    let items = fill(&engine, 3).await;
+    let party = items[0].party().key();
+    let ids: Vec<_> = items.iter().map(Item::id).collect();
+    engine.close().await.unwrap();
+
+    let engine = builder(Engine::builder(directory.path())).open().await.unwrap();
+    let party = engine.party(party).await.unwrap();
+    let items: Vec<Item<Object>> = ids.into_iter().map(|id| party.item(id).unwrap()).collect();
+    // Each item gets two messages, and all others theirs between them; one item refuses its second.
+    let write = async |first: i64, second: i64, flawed: bool| {
+        let mut all = party.transaction();
+        for (n, item) in items.iter().enumerate() {
+            all = all.mutate(item, ObjectMutation::set("n", first).then_set("at", n as i64));
+        }
+        for (n, item) in items.iter().enumerate() {
+            let path = if flawed && n == ITEMS / 2 { "" } else { "n" };
+            all = all.mutate(item, ObjectMutation::set(path, second));
+        }
+        all.commit().await
+    };
+    let seen = async |expected: i64| {
+        for item in &items {
+            let n = item.view(|object| object.get("n").cloned()).await.unwrap();
+            assert_eq!(n, Some(Value::I64(expected)));
+        }
+        party.status().await.unwrap().feeds[0].stored
+    };
+    assert_eq!(engine.counters().await.unwrap().resident, 0);
+    let refused = write(10, 11, true).await.unwrap_err();
+    assert_eq!(refused.kind(), systole::ErrorKind::Rejected);
+    let stored = seen(2).await;
+    assert_eq!(engine.counters().await.unwrap().resident as usize, ITEMS);
+    assert!(write(20, 21, true).await.is_err());
+    assert_eq!(seen(2).await, stored, "nothing was written");
+    write(30, 31, false).await.unwrap();
+    assert_eq!(seen(31).await, stored + 2 * ITEMS as u64);
+    engine.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn items_that_nobody_looks_at_are_checkpointed_too() {
     let directory = tempfile::tempdir().unwrap();
     let writer = builder(Engine::in_memory()).open().await.unwrap();

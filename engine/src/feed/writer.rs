@@ -37,9 +37,9 @@ pub(crate) const GROUP_BYTES_MAX: usize = 4 << 20;
 
 /// Bytes of a batch that is committed where it is asked for; a larger one keeps a thread of the runtime
 /// from its other work.
-const HERE_BYTES_MAX: usize = 64 << 10;
+pub(crate) const HERE_BYTES_MAX: usize = 64 << 10;
 
-const THREAD_NAME: &str = "systole-writer";
+pub(crate) const THREAD_NAME: &str = "systole-writer";
 
 /// The running writer. Dropping it without [`Writer::close`] lets the thread end once every handle
 /// is gone.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use bytes::Bytes;
 use systole_store::{Backend, Batch, Durability, Error, Family, FeedNo, Memory, Store, Visit};
 
-use super::writer::{GROUP_BATCHES_MAX, GROUP_BYTES_MAX};
+use super::writer::{GROUP_BATCHES_MAX, GROUP_BYTES_MAX, HERE_BYTES_MAX, THREAD_NAME};
 use super::{Writer, WriterError, WriterHandle};
 
 const FEED: FeedNo = FeedNo(1);
@@ -19,6 +19,8 @@ struct Gated {
     opened: Condvar,
     sync_fails: AtomicBool,
     write_panics: AtomicBool,
+    /// Whether the last write was done by the writer's own thread.
+    by_writer: AtomicBool,
 }
 
 impl Gated {
@@ -53,6 +55,8 @@ impl Backend for Gated {
 
     fn write(&self, batch: &Batch) -> Result<(), Error> {
         drop(self.opened.wait_while(self.shut.lock().unwrap(), |shut| *shut).unwrap());
+        let by_writer = std::thread::current().name() == Some(THREAD_NAME);
+        self.by_writer.store(by_writer, Ordering::SeqCst);
         assert!(!self.write_panics.load(Ordering::SeqCst), "the test asked for it");
         self.memory.write(batch)
     }
@@ -151,6 +155,39 @@ async fn a_group_is_as_durable_as_its_most_careful_caller_asks() {
     assert_eq!((syncs(&handle), bench.backend.memory.unsynced_batches()), (0, 1));
     handle.commit(bench.batch(1, 10), Durability::Synced).await.unwrap();
     assert_eq!((syncs(&handle), bench.backend.memory.unsynced_batches()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_small_buffered_commit_is_done_where_it_is_asked_for() {
+    let bench = Bench::new();
+    let handle = bench.writer.handle();
+    for (seq, bytes, durability, by_writer) in [
+        (0, 10, Durability::Buffered, false),
+        (1, HERE_BYTES_MAX, Durability::Buffered, true),
+        (2, 10, Durability::Synced, true),
+        (3, 10, Durability::Buffered, false),
+    ] {
+        handle.commit(bench.batch(seq, bytes), durability).await.unwrap();
+        assert!(bench.has(seq));
+        assert_eq!(bench.backend.by_writer.load(Ordering::SeqCst), by_writer, "batch {seq}");
+    }
+    // It counts as any other: whoever asks for a sync gets one.
+    assert_eq!((groups(&handle), bench.backend.memory.unsynced_batches()), (4, 1));
+    handle.make_synced().await.unwrap();
+    assert_eq!(bench.backend.memory.unsynced_batches(), 0);
+}
+
+#[tokio::test]
+async fn nothing_overtakes_a_place_that_is_taken() {
+    let bench = Bench::new();
+    let handle = bench.writer.handle();
+    let place = handle.reserve().await.unwrap();
+    handle.commit(bench.batch(0, 10), Durability::Buffered).await.unwrap();
+    assert!(bench.backend.by_writer.load(Ordering::SeqCst), "it went through the queue");
+    place.commit(bench.batch(1, 10), Durability::Buffered).await.unwrap();
+    drop(handle.reserve().await.unwrap());
+    handle.commit(bench.batch(2, 10), Durability::Buffered).await.unwrap();
+    assert!(!bench.backend.by_writer.load(Ordering::SeqCst), "nobody waits any more");
 }
 
 #[tokio::test]

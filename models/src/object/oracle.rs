@@ -134,8 +134,12 @@ impl Model for Both {
         for message in batch {
             let before = self.values();
             let mut one = Outcome::default();
+            let mut unwatched = (self.object.clone(), Outcome::unheard());
             self.object.apply(std::slice::from_ref(message), &mut one);
             self.messages.apply(std::slice::from_ref(message), true);
+            unwatched.0.apply(std::slice::from_ref(message), &mut unwatched.1);
+            assert_eq!(unwatched.0.checkpoint(), self.object.checkpoint());
+            assert!(unwatched.1.changes.is_empty(), "nobody is told");
             let mut told = before;
             for change in &one.changes {
                 assert_ne!(change.before, change.after, "a change changes");
@@ -173,6 +177,8 @@ impl Model for Both {
             path.as_str().len() + siblings.sum::<usize>()
         });
         assert_eq!(counted.sum::<usize>(), self.object.content_bytes);
+        let nested = self.object.registers.keys().filter(|path| path.is_nested());
+        assert_eq!(nested.count(), self.object.nested);
         self.object.memory_bytes()
     }
 }
