@@ -293,8 +293,7 @@ fn run(mut requests: mpsc::Receiver<Request>, shared: &Shared) -> Result<(), sys
             }
             ready = if group.is_full() { None } else { requests.try_recv().ok() };
         }
-        let seat = shared.seat();
-        group.commit(seat.as_ref().expect("emptied when this thread ends"), shared);
+        group.commit(shared);
     }
     let seat = shared.seat();
     let store = seat.as_ref().expect("emptied when this thread ends");
@@ -327,13 +326,15 @@ impl Group {
         self.answers.len() >= GROUP_BATCHES_MAX || self.batch.bytes() >= GROUP_BYTES_MAX
     }
 
-    fn commit(self, store: &Store, shared: &Shared) {
+    fn commit(self, shared: &Shared) {
         if self.answers.is_empty() {
             return;
         }
+        let seat = shared.seat();
+        let store = seat.as_ref().expect("emptied when this thread ends");
         let result = commit(store, self.batch, self.synced, self.answers.len() as u64, shared);
-        // Before the answers: whoever has one may find the writer idle.
-        drop(self.waiting);
+        // Before the answers: whoever has one finds the writer idle.
+        drop((seat, self.waiting));
         for answer in self.answers {
             // Whoever stopped listening gave up the answer, not the commit.
             let _ = answer.send(result.clone());

@@ -119,27 +119,22 @@ impl Model for Object {
         origin: &Origin,
         outcome: &mut Outcome<ObjectChange>,
     ) -> Result<Bytes, ObjectRejection> {
-        assert!(
-            !self.feeds.contains(&origin.feed, origin.seq),
-            "a local message takes a position that no message has"
-        );
         let operations = mutation.into_operations()?;
         let payload = wire::encode(operations.as_slice())?;
-        self.perform(operations, origin, outcome);
+        let feed = self.feeds.advance(&origin.feed, origin.seq);
+        let feed = feed.expect("a local message takes a position that no message has");
+        self.perform(operations, feed, origin, outcome);
         Ok(payload)
     }
 
     fn apply(&mut self, batch: &[Message], outcome: &mut Outcome<ObjectChange>) {
         for (index, message) in batch.iter().enumerate() {
-            if self.feeds.contains(&message.origin.feed, message.origin.seq) {
-                continue;
-            }
+            let origin = &message.origin;
+            // Applied before, or refused before.
+            let Some(feed) = self.feeds.advance(&origin.feed, origin.seq) else { continue };
             match wire::decode(&message.payload) {
-                Ok(operations) => self.perform(operations, &message.origin, outcome),
-                Err(reason) => {
-                    self.feeds.advance(&message.origin.feed, message.origin.seq);
-                    outcome.refuse(index, reason);
-                }
+                Ok(operations) => self.perform(operations, feed, origin, outcome),
+                Err(reason) => outcome.refuse(index, reason),
             }
         }
     }

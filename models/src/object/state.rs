@@ -11,18 +11,20 @@ use super::path::{Path, is_below};
 use super::register::{Dot, Register, Sibling};
 use super::value::Value;
 use super::{Object, ObjectChange};
+use crate::feeds::FeedNumber;
 use crate::model::{Origin, Outcome};
 use crate::past::CausalPast;
 
 impl Object {
-    /// Applies the operations of the message at `origin`, unless it was applied before.
+    /// Applies the operations of the message at `origin`, which was not applied before. `feed` is the
+    /// number of its feed.
     pub(super) fn perform(
         &mut self,
         operations: Operations,
+        feed: FeedNumber,
         origin: &Origin,
         outcome: &mut Outcome<ObjectChange>,
     ) {
-        let Some(feed) = self.feeds.advance(&origin.feed, origin.seq) else { return };
         let dot = Dot { lamport: origin.lamport, seq: origin.seq, feed };
         let operations = match operations {
             Operations::One(operation) if self.stands_alone(&operation.path) => {
