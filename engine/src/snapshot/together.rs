@@ -51,13 +51,19 @@ pub(super) fn bring_forward(
     let mut reader = Reader::new(store, telemetry, &items, until);
     let mut applier = Applier::new(store, telemetry, items);
     match reader.step() {
-        Ok(Some(step)) if reader.is_done() => applier.apply(step),
+        Ok(Some(step)) if reader.is_done() => drop(applier.take(Ok(step))),
         Ok(Some(step)) => {
             // A panic of either half is one of both, for the scope ends with both.
             thread::scope(|scope| {
                 let (sender, steps) = sync_channel(1);
+                let (done, used) = sync_channel(2);
                 let applier = &mut applier;
-                let apply = move || steps.into_iter().for_each(|step| applier.take(step));
+                let apply = move || {
+                    for step in steps {
+                        // What cannot be given back is freed.
+                        applier.take(step).map(|used| done.try_send(used));
+                    }
+                };
                 let thread = thread::Builder::new().name(THREAD_NAME.to_owned());
                 if let Err(error) = thread.spawn_scoped(scope, apply) {
                     let reason = "no thread could be started to load items";
@@ -69,6 +75,7 @@ pub(super) fn bring_forward(
                     if sender.send(step).is_err() || failed {
                         break;
                     }
+                    used.try_iter().for_each(|step| reader.reuse(step));
                     next = reader.step();
                 }
                 Ok(())
@@ -81,12 +88,16 @@ pub(super) fn bring_forward(
     applier.finish()
 }
 
-/// A part of the logs of some items, with the blocks that it names.
+/// A part of the logs of some items, with the blocks that it names. Its memory is used again: what is
+/// taken from the system and given back for every step costs as much as reading does.
+#[derive(Default)]
 struct Step {
     /// Messages in the order of their blocks, each with the place of its item.
     messages: Vec<(u32, LogEntry)>,
-    /// Their blocks, one for each position; empty where it is missing.
-    blocks: Vec<Bytes>,
+    /// Their blocks, one behind the other.
+    bytes: Bytes,
+    /// Where the block of each position ends; 0 where it is missing.
+    ends: Vec<usize>,
 }
 
 /// Reads the logs of items, and the blocks they name, step by step.
@@ -97,6 +108,11 @@ struct Reader<'a> {
     until: u64,
     /// Entries of one log that a step reads.
     share: usize,
+    /// What a step wants, and where that lies.
+    wanted: Vec<Wanted>,
+    positions: Vec<(FeedNo, u64)>,
+    /// A step that was applied.
+    used: Step,
 }
 
 /// Where the log of one item is read.
@@ -153,7 +169,21 @@ impl<'a> Reader<'a> {
             ended: item.is_err(),
         };
         let share = (STEP_MESSAGES / items.len().max(1)).clamp(ENTRIES_MIN, STEP_MESSAGES);
-        Self { store, telemetry, logs: items.iter().map(log).collect(), until, share }
+        Self {
+            store,
+            telemetry,
+            logs: items.iter().map(log).collect(),
+            until,
+            share,
+            wanted: Vec::new(),
+            positions: Vec::new(),
+            used: Step::default(),
+        }
+    }
+
+    /// Uses the memory of a step again.
+    fn reuse(&mut self, step: Step) {
+        self.used = step;
     }
 
     /// Whether everything was read.
@@ -171,23 +201,25 @@ impl<'a> Reader<'a> {
             unfinished.filter_map(|log| log.upcoming.back()).map(|entry| entry.ordinal).min();
         let mut reach = reach.unwrap_or(u64::MAX);
         loop {
-            let wanted = self.wanted(reach);
-            if wanted.is_empty() {
+            self.want(reach);
+            if self.wanted.is_empty() {
                 return Ok(None);
             }
-            if let Some(blocks) = self.read_blocks(&wanted)? {
-                let message = |wanted: &Wanted| (wanted.log(), *self.entry(wanted));
-                let messages: Vec<_> = wanted.iter().map(message).collect();
+            if let Some((bytes, ends)) = self.read_blocks()? {
+                let mut messages = std::mem::take(&mut self.used.messages);
+                messages.clear();
+                messages
+                    .extend(self.wanted.iter().map(|wanted| (wanted.log(), *self.entry(*wanted))));
                 for log in &mut self.logs {
                     let taken = log.upcoming.partition_point(|entry| entry.ordinal <= reach);
                     log.upcoming.drain(..taken);
                 }
                 watch.lap(Stage::Read, messages.len() as u64);
-                return Ok(Some(Step { messages, blocks }));
+                return Ok(Some(Step { messages, bytes, ends }));
             }
             // Too many bytes: half of the step, as often as needed. One block is always taken.
             let mut ordinals: Vec<u64> =
-                wanted.iter().map(|wanted| self.entry(wanted).ordinal).collect();
+                self.wanted.iter().map(|wanted| self.entry(*wanted).ordinal).collect();
             let middle = (ordinals.len() - 1) / 2;
             reach = *ordinals.select_nth_unstable(middle).1;
         }
@@ -231,30 +263,39 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// The messages up to number `reach`, in the order of their blocks.
-    fn wanted(&self, reach: u64) -> Vec<Wanted> {
-        let mut wanted = Vec::new();
+    /// Wants the messages up to number `reach`, in the order of their blocks.
+    fn want(&mut self, reach: u64) {
+        self.wanted.clear();
         for (at, log) in self.logs.iter().enumerate() {
             let due = log.upcoming.iter().take_while(|entry| entry.ordinal <= reach);
-            wanted.extend(due.enumerate().map(|(nth, entry)| Wanted::new(entry, at, nth)));
+            self.wanted.extend(due.enumerate().map(|(nth, entry)| Wanted::new(entry, at, nth)));
         }
-        wanted.sort_unstable();
-        wanted
+        self.wanted.sort_unstable();
     }
 
-    fn entry(&self, wanted: &Wanted) -> &LogEntry {
+    fn entry(&self, wanted: Wanted) -> &LogEntry {
         &self.logs[wanted.log() as usize].upcoming[wanted.nth() as usize]
     }
 
-    /// The blocks of these messages; `None` if they are too many bytes for one step.
-    fn read_blocks(&self, wanted: &[Wanted]) -> Result<Option<Vec<Bytes>>, Error> {
-        let mut positions: Vec<(FeedNo, u64)> =
-            wanted.iter().map(|wanted| wanted.position()).collect();
+    /// The blocks of these messages, and where each ends; `None` if they are too many bytes for one step.
+    fn read_blocks(&mut self) -> Result<Option<(Bytes, Vec<usize>)>, Error> {
+        self.positions.clear();
+        self.positions.extend(self.wanted.iter().map(|wanted| wanted.position()));
         // A genesis is a message for the model and one for the metadata.
-        positions.dedup();
-        let (mut bytes, mut ends) = (BytesMut::new(), vec![0; positions.len()]);
+        self.positions.dedup();
+        let mut bytes = match std::mem::take(&mut self.used.bytes).try_into_mut() {
+            Ok(mut bytes) => {
+                bytes.clear();
+                bytes
+            }
+            // Somebody holds a part of it.
+            Err(_) => BytesMut::new(),
+        };
+        let mut ends = std::mem::take(&mut self.used.ends);
+        ends.clear();
+        ends.resize(self.positions.len(), 0);
         let mut too_many = false;
-        self.store.feeds().visit_blocks(&positions, &mut |at, block| {
+        self.store.feeds().visit_blocks(&self.positions, &mut |at, block| {
             if !bytes.is_empty() && bytes.len() + block.len() > STEP_BYTES_MAX {
                 too_many = true;
                 return ControlFlow::Break(());
@@ -266,15 +307,8 @@ impl<'a> Reader<'a> {
         if too_many {
             return Ok(None);
         }
-        self.telemetry.read(positions.len() as u64);
-        let (bytes, mut start) = (bytes.freeze(), 0);
-        let blocks = ends.into_iter().map(|end| {
-            // A block that is not there leaves an empty slice, which no block is.
-            let block = bytes.slice(start..end.max(start));
-            start = end.max(start);
-            block
-        });
-        Ok(Some(blocks.collect()))
+        self.telemetry.read(self.positions.len() as u64);
+        Ok(Some((bytes.freeze(), ends)))
     }
 }
 
@@ -319,35 +353,39 @@ impl<'a> Applier<'a> {
         self.items.iter_mut().for_each(|item| item.fail(error.clone()));
     }
 
-    fn take(&mut self, step: Result<Step, Error>) {
-        match step {
-            Ok(step) => self.apply(step),
-            Err(error) => self.fail(&error),
-        }
-    }
-
-    fn apply(&mut self, step: Step) {
-        if let Err(error) = self.gather(step) {
-            return self.fail(&error);
-        }
-        for item in self.items.iter_mut().filter(|item| !item.batch.is_empty()) {
-            item.apply(self.telemetry);
+    /// Applies a step and gives its memory back.
+    fn take(&mut self, step: Result<Step, Error>) -> Option<Step> {
+        let gathered = step.and_then(|step| self.gather(&step).map(|()| step));
+        match gathered {
+            Ok(step) => {
+                for item in self.items.iter_mut().filter(|item| !item.batch.is_empty()) {
+                    item.apply(self.telemetry);
+                }
+                Some(step)
+            }
+            Err(error) => {
+                self.fail(&error);
+                None
+            }
         }
     }
 
     /// Puts every message before its item.
-    fn gather(&mut self, step: Step) -> Result<(), Error> {
+    fn gather(&mut self, step: &Step) -> Result<(), Error> {
         // Made after the entries were read, for these alone: messages of the next step may be written
         // meanwhile, and their steps are not among those that this one looks ahead at.
         let mut pasts = Pasts::new(self.store);
-        let mut blocks = step.blocks.into_iter();
+        let (mut ends, mut start) = (step.ends.iter(), 0);
         let (mut position, mut body) = (None, Ok(Body::Empty));
         let stages = &self.telemetry.live.stages;
-        for (at, entry) in step.messages {
+        for &(at, entry) in &step.messages {
             self.sampler.begin();
             if position != Some((entry.feed, entry.seq)) {
                 position = Some((entry.feed, entry.seq));
-                body = decode(blocks.next().expect("one for each position"), &entry);
+                // A block that is not there leaves an empty slice, which no block is.
+                let end = (*ends.next().expect("one for each position")).max(start);
+                body = decode(step.bytes.slice(start..end), &entry);
+                start = end;
             }
             self.sampler.lap(stages, Stage::Decode);
             let key = match self.keys.get(&entry.feed) {
