@@ -18,8 +18,10 @@ const BOTTOM: f64 = 52.0;
 const LEGEND: f64 = 19.0;
 
 /// Colours that can be told apart, also by most who see few.
-pub(super) const COLOURS: [&str; 8] =
-    ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f3c8d", "#5b5b5b"];
+pub(super) const COLOURS: [&str; 12] = [
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f3c8d", "#5b5b5b",
+    "#a6611a", "#b8b800", "#80b1d3", "#e7298a",
+];
 
 /// A line of a chart.
 pub(super) struct Line {
@@ -176,13 +178,14 @@ pub(super) fn overview(rows: &[(String, f64, String)]) -> String {
     svg
 }
 
-/// One bar of parts: names and lengths in `unit`, beside each other; each with its share.
-pub(super) fn parts(unit: &str, parts: &[(String, f64)]) -> String {
+/// One bar of parts: names, lengths in `unit` and numbers of colours, beside each other; each with its
+/// share.
+pub(super) fn parts(unit: &str, parts: &[(String, f64, usize)]) -> String {
     let total: f64 = parts.iter().map(|part| part.1.max(0.0)).sum();
     let mut svg = open(40.0 + parts.len() as f64 * LEGEND);
     let mut at = 0.0;
-    for (n, (name, length)) in parts.iter().enumerate() {
-        let colour = COLOURS[n % COLOURS.len()];
+    for (n, (name, length, colour)) in parts.iter().enumerate() {
+        let colour = COLOURS[colour % COLOURS.len()];
         let width = length.max(0.0) / total.max(f64::MIN_POSITIVE) * WIDTH;
         let _ = writeln!(
             svg,
@@ -250,7 +253,7 @@ mod tests {
 
     #[test]
     fn parts_fill_the_bar() {
-        let svg = parts("ns", &[("one".into(), 30.0), ("two".into(), 90.0)]);
+        let svg = parts("ns", &[("one".into(), 30.0, 0), ("two".into(), 90.0, 1)]);
         assert!(svg.contains("width='180.0'") && svg.contains("width='540.0'"));
         assert!(svg.contains("two: 90 ns, 75.0 %"));
     }

@@ -195,9 +195,13 @@ fn stages(page: &mut String, report: &Report) {
             grouped(stages.messages as i64),
         );
         let messages = stages.messages as f64;
+        // A stage has the same colour in every bar.
+        let colour =
+            |name| systole::Stage::ALL.iter().position(|stage| stage.name() == name).unwrap_or(0);
         let each = stages.stages.iter();
-        let each: Vec<_> =
-            each.map(|stage| (stage.name.to_owned(), stage.nanoseconds / messages)).collect();
+        let each: Vec<_> = each
+            .map(|one| (one.name.to_owned(), one.nanoseconds / messages, colour(one.name)))
+            .collect();
         page.push_str(&parts("ns a message", &each));
     }
 }

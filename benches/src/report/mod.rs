@@ -365,6 +365,7 @@ pub fn short(value: f64) -> String {
         large if large >= 99.95 => 0,
         large if large >= 9.995 => 1,
         small if small < 0.0995 && small > 0.0 => 4,
+        small if small < 0.9995 => 3,
         _ => 2,
     };
     let text = format!("{value:.digits$}");

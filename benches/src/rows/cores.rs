@@ -58,7 +58,7 @@ pub(super) fn rows(context: &Context, report: &mut Report) -> Result<(), Failure
 }
 
 /// Processors that this process may use.
-fn processors() -> Result<Vec<usize>, Failure> {
+pub(super) fn processors() -> Result<Vec<usize>, Failure> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
     let mut processors = Vec::new();

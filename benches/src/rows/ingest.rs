@@ -32,7 +32,8 @@ pub(super) fn rows(context: &Context, report: &mut Report) -> Result<(), Failure
     ] {
         let target = Target::AtLeast(0.2);
         let row = Row::ratio("ingest", what, target, ("messages", value), beside, "/s");
-        report.rows.push(row.size(size(source)));
+        let note = "the engine may use every core, the ceiling uses one";
+        report.rows.push(row.size(size(source)).note(note));
         let messages = source.rest.blocks;
         report.stages.push(Stages::new(what, messages, value.median(), &spent.get()));
     }

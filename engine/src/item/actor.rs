@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 
 use super::gauge::Gauge;
 use super::inbox::Inbox;
-use super::loads::Loads;
+use super::loads::{Loading, Loads, loaded};
 use super::memory::Memory;
 use super::state::{Incoming, ItemState, Placement};
 use super::subscribe::RawUpdate;
@@ -97,8 +97,15 @@ pub(crate) struct Args {
     pub(crate) telemetry: Arc<Telemetry>,
     /// What loads items, shared by all items of the engine.
     pub(crate) loads: Arc<Loads>,
-    /// The state, where it is already there; else it is loaded.
-    pub(crate) state: Option<ItemState>,
+    pub(crate) start: Start,
+}
+
+/// Where an item's state comes from.
+pub(crate) enum Start {
+    /// It was made here.
+    There(Box<ItemState>),
+    /// It is being loaded.
+    Loading(Loading),
 }
 
 /// The actor of one resident item.
@@ -106,15 +113,18 @@ pub(crate) struct ItemActor {
     loader: Loader,
     loads: Arc<Loads>,
     memory: Arc<Mutex<Memory>>,
+    /// The first load, until it is done.
+    loading: Option<Loading>,
 }
 
 impl Actor for ItemActor {
     type Args = Self;
     type Error = std::convert::Infallible;
 
-    async fn on_start(actor: Self, _: ActorRef<Self>) -> Result<Self, Self::Error> {
-        if actor.memory().must_load() {
-            actor.load().await;
+    async fn on_start(mut actor: Self, _: ActorRef<Self>) -> Result<Self, Self::Error> {
+        if let Some(loading) = actor.loading.take() {
+            let loaded = loaded(loading).await;
+            actor.memory().loaded(loaded);
         }
         Ok(actor)
     }
@@ -185,13 +195,18 @@ pub(crate) struct Resident {
 impl Resident {
     /// Starts the item's actor.
     pub(crate) fn spawn(args: Args) -> Self {
-        let Args { loader, gauge, telemetry, loads, state } = args;
+        let Args { loader, gauge, telemetry, loads, start } = args;
+        let (state, loading) = match start {
+            Start::There(state) => (Some(*state), None),
+            Start::Loading(loading) => (None, Some(loading)),
+        };
         let inbox = Arc::new(Inbox::default());
         let memory = Memory::new(loader.id(), gauge.clone(), telemetry, inbox.clone(), state);
         let memory = Arc::new(Mutex::new(memory));
         let prepared = PreparedActor::new(mailbox::bounded(MAILBOX_COMMANDS));
         let actor = prepared.actor_ref().clone();
-        let running = prepared.spawn(ItemActor { loader, loads, memory: memory.clone() });
+        let actor_parts = ItemActor { loader, loads, memory: memory.clone(), loading };
+        let running = prepared.spawn(actor_parts);
         // The outer task ends only when the actor's state is dropped, and with it its hold on the store.
         let task = tokio::spawn(async move { drop(running.await) });
         let in_flight = Arc::new(Semaphore::new(BYTES_IN_FLIGHT_MAX));

@@ -25,6 +25,14 @@ use crate::snapshot::{Loader, Tail, load_together};
 /// An item, and what was read of its log.
 type Loaded = Result<(ItemState, Tail), Error>;
 
+/// An item that is being loaded.
+pub(crate) type Loading = oneshot::Receiver<Loaded>;
+
+/// Waits for an item.
+pub(crate) async fn loaded(loading: Loading) -> Loaded {
+    loading.await.map_err(|_| Error::internal("loading an item failed"))?
+}
+
 /// The threads that load items.
 pub(crate) struct Loads {
     queue: Arc<Queue>,
@@ -57,10 +65,21 @@ impl Loads {
 
     /// Loads an item when its turn comes.
     pub(crate) async fn load(&self, loader: Loader) -> Loaded {
-        let (reply, answer) = oneshot::channel();
-        self.queue.lock().requests.push_back((loader, reply));
+        let loading = self.request([loader]).pop().expect("one was asked for");
+        loaded(loading).await
+    }
+
+    /// Asks for items that are to be loaded together; the answers ([`loaded`]) in the same order.
+    pub(crate) fn request(&self, loaders: impl IntoIterator<Item = Loader>) -> Vec<Loading> {
+        let mut answers = Vec::new();
+        let requests = loaders.into_iter().map(|loader| {
+            let (reply, answer) = oneshot::channel();
+            answers.push(answer);
+            (loader, reply)
+        });
+        self.queue.lock().requests.extend(requests);
         self.queue.changed.notify_one();
-        answer.await.map_err(|_| Error::internal("loading an item failed"))?
+        answers
     }
 }
 

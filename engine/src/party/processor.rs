@@ -194,10 +194,9 @@ impl Message<Command> for PartyProcessor {
                 }
             }
             Command::Items { items, reply } => {
-                let bring = |(item, id)| self.residents.bring(item, id, None).handle();
                 let handles = match self.core.failure() {
                     Some(error) => Err(error),
-                    None => Ok(items.into_iter().map(bring).collect()),
+                    None => Ok(self.residents.bring_together(items)),
                 };
                 let _ = reply.send(handles);
                 self.residents.end_turn(false).await;

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use super::core::Ask;
 use super::tails::Tails;
 use crate::Error;
-use crate::item::actor::{Args, Command, Resident, Taken};
+use crate::item::actor::{Args, Command, ItemHandle, Resident, Start, Taken};
 use crate::item::gauge::Gauge;
 use crate::item::state::{Incoming, ItemState};
 use crate::settings::{ACTOR_BYTES, BACKGROUND_CHECKPOINTS_MAX, HANDED_OVER_BYTES_MAX};
@@ -102,38 +102,57 @@ impl Residents {
         id: ItemId,
         state: Option<ItemState>,
     ) -> &Resident {
-        &self.entry(key, id, state).resident
+        let start = state.map(|state| Start::There(Box::new(state)));
+        &self.entry(key, id, start).resident
     }
 
-    fn entry(&mut self, key: ItemKey, id: ItemId, state: Option<ItemState>) -> &mut Entry {
-        let entry = self.items.entry(key).or_insert_with(|| {
+    /// Items, brought into memory together if they are not there.
+    pub(crate) fn bring_together(&mut self, items: Vec<(ItemKey, ItemId)>) -> Vec<ItemHandle> {
+        let absent = items.iter().filter(|(key, _)| !self.items.contains_key(key));
+        let absent: BTreeMap<ItemKey, ItemId> = absent.copied().collect();
+        let loaders = absent.iter().map(|(key, id)| self.loader(*key, *id));
+        let loading = self.shared.loads.request(loaders);
+        for ((key, id), loading) in absent.into_iter().zip(loading) {
+            self.entry(key, id, Some(Start::Loading(loading)));
+        }
+        items.into_iter().map(|(key, id)| self.bring(key, id, None).handle()).collect()
+    }
+
+    fn loader(&self, key: ItemKey, id: ItemId) -> Loader {
+        let device = &self.shared.device;
+        let (store, registry) = (device.store.clone(), device.registry.clone());
+        Loader::new(store, registry, self.telemetry.clone(), key, id)
+    }
+
+    fn entry(&mut self, key: ItemKey, id: ItemId, start: Option<Start>) -> &mut Entry {
+        if !self.items.contains_key(&key) {
             self.cold.remove(key);
-            let loader = Loader::new(
-                self.shared.device.store.clone(),
-                self.shared.device.registry.clone(),
-                self.telemetry.clone(),
-                key,
-                id,
-            );
+            let loader = self.loader(key, id);
+            let start = start.unwrap_or_else(|| {
+                let loading = self.shared.loads.request([loader.clone()]).pop();
+                Start::Loading(loading.expect("one was asked for"))
+            });
             let args = Args {
                 loader,
                 gauge: Arc::new(Gauge::default()),
                 telemetry: self.telemetry.clone(),
                 loads: self.shared.loads.clone(),
-                state,
+                start,
             };
             self.brought += 1;
             self.telemetry.live.resident.fetch_add(1, Relaxed);
             self.telemetry.live.resident_bytes.fetch_add(ACTOR_BYTES as u64, Relaxed);
-            Entry {
+            let entry = Entry {
                 resident: Resident::spawn(args),
                 used: 0,
                 counted_bytes: ACTOR_BYTES as u64,
                 idle_rounds: 0,
                 seen: 0,
                 awaits_checkpoint: false,
-            }
-        });
+            };
+            self.items.insert(key, entry);
+        }
+        let entry = self.items.get_mut(&key).expect("inserted above");
         entry.used = self.telemetry.tick();
         entry
     }

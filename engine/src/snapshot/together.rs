@@ -35,6 +35,8 @@ use crate::{Error, ErrorKind};
 const STEP_MESSAGES: usize = 32_768;
 /// The least that one step reads of an item's log, so that a search is worth it.
 const ENTRIES_MIN: usize = 64;
+/// What a block is taken to be long before one was read.
+const BLOCK_BYTES_EXPECTED: usize = 256;
 /// Bytes of blocks that one step holds.
 const STEP_BYTES_MAX: usize = 4 << 20;
 /// Name of the thread that applies what is read.
@@ -111,6 +113,8 @@ struct Reader<'a> {
     /// What a step wants, and where that lies.
     wanted: Vec<Wanted>,
     positions: Vec<(FeedNo, u64)>,
+    /// Bytes of a block, by those read last.
+    block_bytes: usize,
     /// A step that was applied.
     used: Step,
 }
@@ -177,6 +181,7 @@ impl<'a> Reader<'a> {
             share,
             wanted: Vec::new(),
             positions: Vec::new(),
+            block_bytes: BLOCK_BYTES_EXPECTED,
             used: Step::default(),
         }
     }
@@ -205,23 +210,24 @@ impl<'a> Reader<'a> {
             if self.wanted.is_empty() {
                 return Ok(None);
             }
-            if let Some((bytes, ends)) = self.read_blocks()? {
-                let mut messages = std::mem::take(&mut self.used.messages);
-                messages.clear();
-                messages
-                    .extend(self.wanted.iter().map(|wanted| (wanted.log(), *self.entry(*wanted))));
-                for log in &mut self.logs {
-                    let taken = log.upcoming.partition_point(|entry| entry.ordinal <= reach);
-                    log.upcoming.drain(..taken);
-                }
-                watch.lap(Stage::Read, messages.len() as u64);
-                return Ok(Some(Step { messages, bytes, ends }));
+            // As many as fit, by what blocks have been like; one block is always taken.
+            let most = (STEP_BYTES_MAX / self.block_bytes).max(1);
+            if self.wanted.len() > most {
+                let ordinals = self.wanted.iter().map(|wanted| self.entry(*wanted).ordinal);
+                let mut ordinals: Vec<u64> = ordinals.collect();
+                reach = *ordinals.select_nth_unstable(most - 1).1;
+                self.want(reach);
             }
-            // Too many bytes: half of the step, as often as needed. One block is always taken.
-            let mut ordinals: Vec<u64> =
-                self.wanted.iter().map(|wanted| self.entry(*wanted).ordinal).collect();
-            let middle = (ordinals.len() - 1) / 2;
-            reach = *ordinals.select_nth_unstable(middle).1;
+            let Some((bytes, ends)) = self.read_blocks()? else { continue };
+            let mut messages = std::mem::take(&mut self.used.messages);
+            messages.clear();
+            messages.extend(self.wanted.iter().map(|wanted| (wanted.log(), *self.entry(*wanted))));
+            for log in &mut self.logs {
+                let taken = log.upcoming.partition_point(|entry| entry.ordinal <= reach);
+                log.upcoming.drain(..taken);
+            }
+            watch.lap(Stage::Read, messages.len() as u64);
+            return Ok(Some(Step { messages, bytes, ends }));
         }
     }
 
@@ -277,7 +283,8 @@ impl<'a> Reader<'a> {
         &self.logs[wanted.log() as usize].upcoming[wanted.nth() as usize]
     }
 
-    /// The blocks of these messages, and where each ends; `None` if they are too many bytes for one step.
+    /// The blocks of these messages, and where each ends; `None` if they are too many bytes for one step,
+    /// and fewer are to be tried.
     fn read_blocks(&mut self) -> Result<Option<(Bytes, Vec<usize>)>, Error> {
         self.positions.clear();
         self.positions.extend(self.wanted.iter().map(|wanted| wanted.position()));
@@ -294,17 +301,21 @@ impl<'a> Reader<'a> {
         let mut ends = std::mem::take(&mut self.used.ends);
         ends.clear();
         ends.resize(self.positions.len(), 0);
-        let mut too_many = false;
+        let mut too_many = None;
         self.store.feeds().visit_blocks(&self.positions, &mut |at, block| {
-            if !bytes.is_empty() && bytes.len() + block.len() > STEP_BYTES_MAX {
-                too_many = true;
+            if at > 0 && bytes.len() + block.len() > STEP_BYTES_MAX {
+                too_many = Some(at);
                 return ControlFlow::Break(());
             }
             bytes.extend_from_slice(block);
             ends[at] = bytes.len();
             ControlFlow::Continue(())
         })?;
-        if too_many {
+        let read = too_many.unwrap_or(self.positions.len());
+        self.block_bytes = bytes.len().div_ceil(read).max(1);
+        if too_many.is_some() {
+            // At least halved, should the blocks behind be of another kind.
+            self.block_bytes = self.block_bytes.max(2 * STEP_BYTES_MAX / self.wanted.len());
             return Ok(None);
         }
         self.telemetry.read(self.positions.len() as u64);
