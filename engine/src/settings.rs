@@ -17,7 +17,7 @@ pub const UNADMITTED_FEEDS_MAX: usize = 1_024;
 /// Blocks stored of one feed whose admission is not known.
 pub const UNADMITTED_BLOCKS_MAX: u64 = 65_536;
 /// Item records that a party keeps at hand.
-pub const ITEMS_CACHED_MAX: usize = 4_096;
+pub const ITEMS_CACHED_MAX: usize = 1_024;
 /// Items that a party knows to exist without looking.
 pub const ITEMS_KNOWN_MAX: usize = 262_144;
 /// Items not in memory whose messages since their checkpoint a party counts.

@@ -243,14 +243,14 @@ impl Resident {
         &self,
         mutation: LocalMutation,
         at: Placement,
-    ) -> Result<Result<Bytes, Error>, (LocalMutation, Placement)> {
+    ) -> Result<Result<Bytes, Error>, Box<(LocalMutation, Placement)>> {
         match self.idle().filter(|memory| !memory.must_load()) {
             Some(mut memory) => {
                 memory.touch();
                 memory.catch_up();
                 Ok(memory.mutate(mutation, &at))
             }
-            None => Err((mutation, at)),
+            None => Err(Box::new((mutation, at))),
         }
     }
 

@@ -168,10 +168,14 @@ impl Party {
     /// `Invalid` for an item that is not known here; else the first failure of an item to load. The
     /// others are loaded all the same.
     pub async fn load(&self, items: &[ItemId]) -> Result<(), Error> {
+        let party = self.record(&*self.shared()?)?.no;
+        let key = |id: &ItemId| {
+            let key = self.shared()?.device.store.items().key_of(party, id)?;
+            Ok((key.ok_or_else(|| unknown_item(id))?, *id))
+        };
         let mut failed = Ok(());
         for some in items.chunks(LOADED_TOGETHER_MAX) {
-            let items = some.iter().map(|id| Ok((self.key_of(id)?, *id)));
-            let items = items.collect::<Result<Vec<_>, Error>>()?;
+            let items = some.iter().map(key).collect::<Result<Vec<_>, Error>>()?;
             for item in self.handle.ask(|reply| Command::Items { items, reply }).await?? {
                 let loaded = item.loaded().await;
                 failed = failed.and(loaded);
@@ -350,10 +354,14 @@ impl Party {
 
     fn record_of(&self, shared: &Shared, id: &ItemId) -> Result<ItemRecord, Error> {
         let party = self.record(shared)?.no;
-        let unknown = || Error::invalid(format!("item {} is not known here", id.short()));
+        let unknown = || unknown_item(id);
         let key = shared.device.store.items().key_of(party, id)?.ok_or_else(unknown)?;
         shared.device.store.items().item(key)?.ok_or_else(unknown)
     }
+}
+
+fn unknown_item(id: &ItemId) -> Error {
+    Error::invalid(format!("item {} is not known here", id.short()))
 }
 
 impl std::fmt::Debug for Party {

@@ -77,6 +77,8 @@ pub(crate) struct PartyProcessor {
     commands: u32,
     /// Turns for which somebody is taken to be at work beside the backlog.
     live: u32,
+    /// Who waits until nothing is left to be processed.
+    settling: Vec<oneshot::Sender<()>>,
     /// Turns since all items applied what they were handed.
     turns_unwoken: u32,
     /// Inside the engine's span; every batch has one inside this.
@@ -103,6 +105,7 @@ impl Actor for PartyProcessor {
             telemetry,
             commands: 0,
             live: 0,
+            settling: Vec::new(),
             turns_unwoken: 0,
             span,
         };
@@ -138,6 +141,8 @@ impl Actor for PartyProcessor {
                 self.run_queue().await;
             } else if work {
                 self.process_turn().await;
+            } else if !self.settling.is_empty() {
+                self.settled();
             } else {
                 let busy = self.residents.is_busy();
                 let pause = if busy { CHECKPOINTS_LOOKED_AFTER } else { ROUND };
@@ -211,18 +216,20 @@ impl Message<Command> for PartyProcessor {
             Command::CreateFeed { signer, reply } => {
                 let _ = reply.send(self.create_feed(signer).await);
             }
-            Command::Settle(reply) => {
-                self.run_queue().await;
-                while self.core.has_ready() {
-                    self.process_turn().await;
-                }
-                let _ = reply.send(());
-            }
+            Command::Settle(reply) => self.settling.push(reply),
         }
     }
 }
 
 impl PartyProcessor {
+    /// Nothing is left to be processed: tells who waits for it.
+    fn settled(&mut self) {
+        for reply in self.settling.drain(..) {
+            // Whoever asked may have gone.
+            let _ = reply.send(());
+        }
+    }
+
     /// Nothing was asked for a round: looks after residents.
     async fn rest(&mut self) {
         self.residents.round();

@@ -159,15 +159,18 @@ impl Residents {
 
     /// Has an item apply a local mutation at once, or gives it back where something of the party waits
     /// in the item's mailbox or it is not loaded.
-    pub(crate) fn mutate_now(&mut self, ask: Ask) -> Result<Result<Bytes, Error>, Ask> {
+    pub(crate) fn mutate_now(&mut self, ask: Ask) -> Result<Result<Bytes, Error>, Box<Ask>> {
         let Ask { operation, item, id, mutation, at } = ask;
         let entry = self.entry(item, id, None);
         // A checkpoint that is on its way must not hold what may yet be refused.
         let mutated = match entry.awaits_checkpoint {
-            true => Err((mutation, at)),
+            true => Err(Box::new((mutation, at))),
             false => entry.resident.mutate_now(mutation, at),
         };
-        mutated.map_err(|(mutation, at)| Ask { operation, item, id, mutation, at })
+        mutated.map_err(|given_back| {
+            let (mutation, at) = *given_back;
+            Box::new(Ask { operation, item, id, mutation, at })
+        })
     }
 
     /// Hands written messages over to an item, which need not apply them before it is woken, or gives

@@ -98,7 +98,7 @@ impl PartyProcessor {
             let operation = ask.operation;
             match self.residents.mutate_now(ask) {
                 Ok(mutated) => preparing.answered(operation, mutated?)?,
-                Err(ask) => busy.entry(ask.item).or_default().push(ask),
+                Err(ask) => busy.entry(ask.item).or_default().push(*ask),
             }
         }
         match busy.is_empty() {

@@ -47,14 +47,14 @@ impl Loader {
 
     /// The item from its newest checkpoint and the messages since, and how many those were.
     pub(crate) fn load(&self) -> Result<(ItemState, Tail), Error> {
-        self.catch_up(self.start(), u64::MAX)
+        self.catch_up(self.record().and_then(|record| self.start(record)), u64::MAX)
     }
 
     /// The item at its newest checkpoint, or at its beginning.
-    fn start(&self) -> Result<ItemState, Error> {
+    fn start(&self, record: Arc<ItemRecord>) -> Result<ItemState, Error> {
         match self.store.items().checkpoint(self.key)? {
-            Some((_, bytes)) => self.restore(self.record()?, unpack(bytes)?),
-            None => self.empty(),
+            Some((_, bytes)) => self.restore(record, unpack(bytes)?),
+            None => Ok(self.empty(record)),
         }
     }
 
@@ -70,7 +70,8 @@ impl Loader {
 
     /// The item from all of its messages up to `ordinal`, without its checkpoint.
     pub(crate) fn replay(&self, ordinal: u64) -> Result<ItemState, Error> {
-        self.catch_up(self.empty(), ordinal).map(|(state, _)| state)
+        self.catch_up(self.record().map(|record| self.empty(record)), ordinal)
+            .map(|(state, _)| state)
     }
 
     /// The item from its checkpoint alone.
@@ -83,18 +84,19 @@ impl Loader {
 
     fn record(&self) -> Result<Arc<ItemRecord>, Error> {
         let record = self.store.items().item(self.key)?;
-        record
-            .map(Arc::new)
-            .ok_or_else(|| Error::invalid(format!("item {} does not exist", self.id)))
+        record.map(Arc::new).ok_or_else(|| self.unknown())
     }
 
-    fn empty(&self) -> Result<ItemState, Error> {
-        let record = self.record()?;
+    fn unknown(&self) -> Error {
+        Error::invalid(format!("item {} does not exist", self.id))
+    }
+
+    fn empty(&self, record: Arc<ItemRecord>) -> ItemState {
         let model = match self.registry.model(&record.model, record.version) {
             Some(factory) => factory.empty(),
             None => Box::new(UnknownModel::empty(record.model.clone(), record.version)),
         };
-        Ok(ItemState::new(record, model))
+        ItemState::new(record, model)
     }
 
     fn restore(&self, record: Arc<ItemRecord>, parts: Unpacked) -> Result<ItemState, Error> {
@@ -140,7 +142,21 @@ pub(crate) fn load_together(loaders: &[Loader]) -> Vec<Result<(ItemState, Tail),
     let Some(first) = loaders.first() else { return Vec::new() };
     let mut order: Vec<usize> = (0..loaders.len()).collect();
     order.sort_unstable_by_key(|at| loaders[*at].key);
-    let items = order.iter().map(|at| loaders[*at].start()).collect();
+    let keys: Vec<ItemKey> = order.iter().map(|at| loaders[*at].key).collect();
+    let items = match first.store.items().items(&keys) {
+        Ok(records) => {
+            let started = order.iter().zip(records).map(|(at, record)| {
+                let loader = &loaders[*at];
+                loader.start(Arc::new(record.ok_or_else(|| loader.unknown())?))
+            });
+            started.collect()
+        }
+        // A record that is damaged fails its own item alone.
+        Err(_) => {
+            let alone = |at: &usize| loaders[*at].record().and_then(|r| loaders[*at].start(r));
+            order.iter().map(alone).collect()
+        }
+    };
     let items = bring_forward(&first.store, &first.telemetry, items, u64::MAX);
     let mut loaded: Vec<_> = order.into_iter().zip(items).collect();
     loaded.sort_unstable_by_key(|(at, _)| *at);
