@@ -124,7 +124,9 @@ impl Actor for ItemActor {
     async fn on_start(mut actor: Self, _: ActorRef<Self>) -> Result<Self, Self::Error> {
         if let Some(loading) = actor.loading.take() {
             let loaded = loaded(loading).await;
-            actor.memory().loaded(loaded);
+            let mut memory = actor.memory();
+            memory.loaded(loaded);
+            memory.catch_up();
         }
         Ok(actor)
     }
@@ -282,6 +284,11 @@ impl Resident {
         }
     }
 
+    /// A way to have the item apply what it was handed, without waking its actor.
+    pub(crate) fn reach(&self) -> Reached {
+        Reached(self.memory.clone())
+    }
+
     /// A handle that others may hold: it keeps the item's actor from ending by itself only while it
     /// is held.
     pub(crate) fn handle(&self) -> ItemHandle {
@@ -300,6 +307,20 @@ impl Resident {
         drop((self.actor, self.memory));
         if let Err(error) = self.task.await {
             tracing::error!(%error, "an item's actor did not end cleanly");
+        }
+    }
+}
+
+/// Reaches one resident item's memory.
+#[derive(Debug)]
+pub(crate) struct Reached(Arc<Mutex<Memory>>);
+
+impl Reached {
+    /// The item applies what it was handed; one that is not loaded yet does so when it is.
+    pub(crate) fn catch_up(&self) {
+        let mut memory = lock(&self.0);
+        if !memory.must_load() {
+            memory.catch_up();
         }
     }
 }

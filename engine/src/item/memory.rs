@@ -37,6 +37,12 @@ pub(crate) struct Memory {
     uncounted: (u64, u64),
 }
 
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memory").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
 impl Memory {
     pub(crate) fn new(
         id: ItemId,

@@ -8,6 +8,7 @@
 
 pub(crate) mod admit;
 mod ahead;
+mod applying;
 pub(crate) mod causal;
 pub(crate) mod command;
 mod compose;

@@ -16,6 +16,7 @@ use systole_store::ItemKey;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use super::applying::Applying;
 use super::core::Ask;
 use super::tails::Tails;
 use crate::Error;
@@ -61,6 +62,7 @@ pub(crate) struct Residents {
     /// Items that were handed messages and have not been woken for them, and the bytes of these.
     unwoken: Vec<ItemKey>,
     unwoken_bytes: u64,
+    applying: Applying,
     /// Items brought into memory since residents were last counted.
     brought: usize,
     /// Messages and bytes since a checkpoint, of items that are not in memory.
@@ -80,6 +82,7 @@ impl Residents {
             turn: 0,
             unwoken: Vec::new(),
             unwoken_bytes: 0,
+            applying: Applying::default(),
             brought: 0,
             cold: Tails::default(),
             due: Vec::new(),
@@ -194,22 +197,23 @@ impl Residents {
         Ok(())
     }
 
-    /// Wakes items that were handed messages: all of them, also where they were handed very much, or
-    /// those that somebody watches.
+    /// Has items apply what they were handed: all of them, also where they were handed very much, or
+    /// those that somebody watches. Waits only until the ones before are done.
     pub(crate) async fn wake(&mut self, all: bool, watched: bool) {
         let all = all || self.unwoken_bytes > HANDED_OVER_BYTES_MAX;
         if !all && !watched {
             return;
         }
-        let mut still = Vec::new();
+        let (mut still, mut reached) = (Vec::new(), Vec::new());
         for key in std::mem::take(&mut self.unwoken) {
             let Some(entry) = self.items.get(&key) else { continue };
             if !all && !entry.resident.is_watched() {
                 still.push(key);
-            } else if let Err(error) = entry.resident.wake().await {
-                tracing::debug!(%key, %error, "an item not woken");
+            } else {
+                reached.push(entry.resident.reach());
             }
         }
+        self.applying.begin(reached).await;
         if all {
             self.unwoken_bytes = 0;
         }
@@ -301,6 +305,7 @@ impl Residents {
 
     /// Asks every item with a tail worth it for a last checkpoint, ends all items, and waits for both.
     pub(crate) async fn close(&mut self) -> Vec<(ItemKey, u64, Vec<u8>)> {
+        self.applying.finish().await;
         let policy = self.shared.settings.checkpoints;
         let worth: Vec<ItemKey> = self
             .items
