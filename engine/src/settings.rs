@@ -29,7 +29,7 @@ pub const TRANSACTION_OPERATIONS_MAX: usize = 65_536;
 /// A checkpoint with more bytes than this is written, and warned of.
 pub const CHECKPOINT_BYTES_WARN: usize = 16 << 20;
 /// Blocks processed in one turn while local writes or small ranges keep coming, which wait for its end.
-pub const LIVE_TURN_BLOCKS_MAX: usize = 256;
+pub const LIVE_TURN_BLOCKS_MAX: usize = 128;
 /// Payload bytes that one party hands over to items in memory before it has them apply what they were
 /// handed.
 pub const HANDED_OVER_BYTES_MAX: u64 = 8 << 20;

@@ -335,15 +335,14 @@ impl ItemHandle {
         self.0.tell(command).send().await.map_err(|_| Error::closed("the item"))
     }
 
-    /// Waits until the item is loaded.
-    pub(crate) async fn loaded(&self) -> Result<(), Error> {
+    /// Asks to be told when the item is loaded.
+    pub(crate) async fn ask_loaded(&self) -> Result<oneshot::Receiver<Result<(), Error>>, Error> {
         let (reply, answer) = oneshot::channel();
         let tell = |state: Result<&ItemState, &Error>| {
             // Whoever asked may have gone.
             drop(reply.send(state.map(|_| ()).map_err(Clone::clone)));
         };
-        self.send(Command::View(Box::new(tell))).await?;
-        answer.await.map_err(|_| Error::closed("the item"))?
+        self.send(Command::View(Box::new(tell))).await.map(|()| answer)
     }
 
     /// Whether the actor still runs.

@@ -176,8 +176,12 @@ impl Party {
         let mut failed = Ok(());
         for some in items.chunks(LOADED_TOGETHER_MAX) {
             let items = some.iter().map(key).collect::<Result<Vec<_>, Error>>()?;
+            let mut loading = Vec::with_capacity(items.len());
             for item in self.handle.ask(|reply| Command::Items { items, reply }).await?? {
-                let loaded = item.loaded().await;
+                loading.push(item.ask_loaded().await?);
+            }
+            for loaded in loading {
+                let loaded = loaded.await.unwrap_or_else(|_| Err(Error::closed("an item")));
                 failed = failed.and(loaded);
             }
         }

@@ -244,6 +244,8 @@ impl PartyProcessor {
 
     /// Processes stored blocks up to the bounds of one turn.
     async fn process_turn(&mut self) {
+        // Whoever was answered since the last turn may wait for this very thread.
+        tokio::task::yield_now().await;
         self.core.tell_time(Shared::now_millis());
         let mut turn = Turn::default();
         let blocks_max = if self.live > 0 { LIVE_TURN_BLOCKS_MAX } else { TURN_BLOCKS_MAX };
@@ -251,7 +253,7 @@ impl PartyProcessor {
             Ok(blocks) => {
                 self.commit(turn).await;
                 self.wake_items().await;
-                self.residents.end_turn(blocks > LIVE_TURN_BLOCKS_MAX).await;
+                self.residents.end_turn(blocks > 2 * LIVE_TURN_BLOCKS_MAX).await;
             }
             Err(error) => tracing::error!(parent: &self.span, %error, "party failed"),
         }

@@ -37,6 +37,8 @@ const STEP_MESSAGES: usize = 32_768;
 const ENTRIES_MIN: usize = 64;
 /// What a block is taken to be long before one was read.
 const BLOCK_BYTES_EXPECTED: usize = 256;
+/// What the first step reads of an item's log.
+const ENTRIES_FIRST: usize = 32;
 /// Bytes of blocks that one step holds.
 const STEP_BYTES_MAX: usize = 4 << 20;
 /// Name of the thread that applies what is read.
@@ -108,8 +110,10 @@ struct Reader<'a> {
     telemetry: &'a Telemetry,
     logs: Vec<Log>,
     until: u64,
-    /// Entries of one log that a step reads.
+    /// Entries of one log that the next step reads: few at first, so that there is soon something to
+    /// apply.
     share: usize,
+    share_max: usize,
     /// What a step wants, and where that lies.
     wanted: Vec<Wanted>,
     positions: Vec<(FeedNo, u64)>,
@@ -172,13 +176,14 @@ impl<'a> Reader<'a> {
             next_ordinal: None,
             ended: item.is_err(),
         };
-        let share = (STEP_MESSAGES / items.len().max(1)).clamp(ENTRIES_MIN, STEP_MESSAGES);
+        let share_max = (STEP_MESSAGES / items.len().max(1)).clamp(ENTRIES_MIN, STEP_MESSAGES);
         Self {
             store,
             telemetry,
             logs: items.iter().map(log).collect(),
             until,
-            share,
+            share: share_max.min(ENTRIES_FIRST),
+            share_max,
             wanted: Vec::new(),
             positions: Vec::new(),
             block_bytes: BLOCK_BYTES_EXPECTED,
@@ -200,6 +205,7 @@ impl<'a> Reader<'a> {
     fn step(&mut self) -> Result<Option<Step>, Error> {
         let mut watch = self.telemetry.live.stages.watch();
         self.read_logs()?;
+        self.share = (2 * self.share).min(self.share_max);
         // What lies behind is not known of every log.
         let unfinished = self.logs.iter().filter(|log| !log.ended);
         let reach =
