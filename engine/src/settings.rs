@@ -34,7 +34,7 @@ pub const LIVE_TURN_BLOCKS_MAX: usize = 128;
 /// handed.
 pub const HANDED_OVER_BYTES_MAX: u64 = 8 << 20;
 /// Items that are loaded only to be checkpointed, at a time and per party.
-pub const BACKGROUND_CHECKPOINTS_MAX: usize = 4;
+pub const BACKGROUND_CHECKPOINTS_MAX: usize = 256;
 /// Items that are loaded at the same time. Each takes a thread of the engine; what a thread has allocated is
 /// slow to return, and a load is work rather than waiting, so more would gain nothing.
 pub const LOADS_AT_ONCE_MAX: usize = 4;

@@ -286,7 +286,8 @@ impl Resident {
 
     /// A way to have the item apply what it was handed, without waking its actor.
     pub(crate) fn reach(&self) -> Reached {
-        Reached(self.memory.clone())
+        let (memory, inbox) = (self.memory.clone(), self.inbox.clone());
+        Reached { memory, inbox, handle: self.handle() }
     }
 
     /// A handle that others may hold: it keeps the item's actor from ending by itself only while it
@@ -312,15 +313,25 @@ impl Resident {
 }
 
 /// Reaches one resident item's memory.
-#[derive(Debug)]
-pub(crate) struct Reached(Arc<Mutex<Memory>>);
+pub(crate) struct Reached {
+    memory: Arc<Mutex<Memory>>,
+    inbox: Arc<Inbox>,
+    handle: ItemHandle,
+}
 
 impl Reached {
     /// The item applies what it was handed; one that is not loaded yet does so when it is.
-    pub(crate) fn catch_up(&self) {
-        let mut memory = lock(&self.0);
-        if !memory.must_load() {
-            memory.catch_up();
+    pub(crate) async fn catch_up(&self) {
+        match self.memory.try_lock() {
+            Ok(mut memory) if !memory.must_load() => return memory.catch_up(),
+            Ok(_) => return,
+            Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner().catch_up(),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        // Somebody is at it, and may have looked into the inbox before. A thread is not to wait for them.
+        if self.inbox.wakes() {
+            // An item that has ended reads its log when it is loaded again.
+            drop(self.handle.send(Command::CatchUp).await);
         }
     }
 }

@@ -27,7 +27,9 @@ impl Applying {
         }
         self.0 = Some(tokio::spawn(async move {
             for some in items.chunks(ITEMS_PER_TURN) {
-                some.iter().for_each(Reached::catch_up);
+                for item in some {
+                    item.catch_up().await;
+                }
                 tokio::task::yield_now().await;
             }
         }));

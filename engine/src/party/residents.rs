@@ -338,9 +338,14 @@ impl Residents {
 
     /// Loads items whose tail has grown too long, only to checkpoint them.
     async fn load_due(&mut self) {
-        while self.asked.len() < BACKGROUND_CHECKPOINTS_MAX {
-            let Some((key, id)) = self.due.pop() else { return };
-            self.bring(key, id, None);
+        // Those before are to be out of the way; what has gathered meanwhile is loaded together.
+        if self.due.is_empty() || !self.asked.is_empty() {
+            return;
+        }
+        let some = self.due.len().saturating_sub(BACKGROUND_CHECKPOINTS_MAX);
+        let due = self.due.split_off(some);
+        drop(self.bring_together(due.clone()));
+        for (key, _) in due {
             self.ask_checkpoint(key).await;
         }
     }

@@ -1,10 +1,11 @@
 //! Loading an item: its newest checkpoint, then its own messages since, in bounded chunks.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use systole_models::{Model as _, ModelRegistry, Object, UnknownModel};
 use systole_proto::ItemId;
-use systole_store::{ItemKey, ItemRecord, Store};
+use systole_store::{ItemKey, ItemRecord, PartyNo, Store};
 
 use super::checkpoint::{Unpacked, unpack};
 use super::together::bring_forward;
@@ -143,7 +144,7 @@ pub(crate) fn load_together(loaders: &[Loader]) -> Vec<Result<(ItemState, Tail),
     let mut order: Vec<usize> = (0..loaders.len()).collect();
     order.sort_unstable_by_key(|at| loaders[*at].key);
     let keys: Vec<ItemKey> = order.iter().map(|at| loaders[*at].key).collect();
-    let items = match first.store.items().items(&keys) {
+    let items: Vec<Result<ItemState, Error>> = match first.store.items().items(&keys) {
         Ok(records) => {
             let started = order.iter().zip(records).map(|(at, record)| {
                 let loader = &loaders[*at];
@@ -157,8 +158,23 @@ pub(crate) fn load_together(loaders: &[Loader]) -> Vec<Result<(ItemState, Tail),
             order.iter().map(alone).collect()
         }
     };
-    let items = bring_forward(&first.store, &first.telemetry, items, u64::MAX);
-    let mut loaded: Vec<_> = order.into_iter().zip(items).collect();
+    // Each party numbers its messages by itself.
+    let mut parties: BTreeMap<PartyNo, (Vec<usize>, Vec<_>)> = BTreeMap::new();
+    let mut loaded = Vec::with_capacity(order.len());
+    for (at, item) in order.into_iter().zip(items) {
+        match item {
+            Ok(state) => {
+                let (places, items) = parties.entry(state.record.party).or_default();
+                places.push(at);
+                items.push(Ok(state));
+            }
+            Err(error) => loaded.push((at, Err(error))),
+        }
+    }
+    for (places, items) in parties.into_values() {
+        let items = bring_forward(&first.store, &first.telemetry, items, u64::MAX);
+        loaded.extend(places.into_iter().zip(items));
+    }
     loaded.sort_unstable_by_key(|(at, _)| *at);
     loaded.into_iter().map(|(_, item)| item).collect()
 }

@@ -30,7 +30,7 @@ use crate::{Error, ErrorKind};
 /// Name of the thread that applies what is read.
 const THREAD_NAME: &str = "systole-apply";
 
-/// Brings items, which rise by their local names, forward to the message numbered `until`, or to the
+/// Brings items of one party, which rise by their local names, forward to the message numbered `until`, or to the
 /// ends of their logs.
 pub(super) fn bring_forward(
     store: &Store,
