@@ -172,17 +172,14 @@ pub(crate) enum Command {
     },
 }
 
-/// Writes of so many operations and ranges of so many blocks are what somebody at work makes; larger ones
-/// come from a program that has much to bring.
-const SMALL_MAX: u64 = 64;
-
 impl Command {
-    /// Whether somebody seems to be at work, and to wait for what becomes of this.
-    pub(crate) fn is_small(&self) -> bool {
+    /// How many messages this writes or takes in.
+    pub(crate) fn messages(&self) -> u64 {
         match self {
-            Self::Write(write) => write.operations.len() as u64 <= SMALL_MAX,
-            Self::Ingest(ingest) => ingest.range.end() - ingest.range.start() <= SMALL_MAX,
-            _ => false,
+            Self::Write(write) => write.operations.len() as u64,
+            Self::Ingest(ingest) => ingest.range.end() - ingest.range.start(),
+            Self::Credentials { bytes, .. } => bytes.len() as u64,
+            _ => 0,
         }
     }
 }

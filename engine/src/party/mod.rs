@@ -23,6 +23,7 @@ mod known;
 pub(crate) mod listing;
 mod moves;
 mod order;
+mod pace;
 pub(crate) mod processor;
 pub(crate) mod request;
 mod residents;

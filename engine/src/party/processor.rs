@@ -27,12 +27,10 @@ use tracing::{Instrument as _, Span};
 
 use super::command::Command;
 use super::core::PartyCore;
+use super::pace::Pace;
 use super::residents::{ROUND, Residents};
 use super::turn::Turn;
-use crate::settings::{
-    CHECKPOINT_BYTES_WARN, LIVE_TURN_BLOCKS_MAX, PARTY_MAILBOX_COMMANDS, TURN_BLOCKS_MAX,
-    TURN_REQUESTS_MAX,
-};
+use crate::settings::{CHECKPOINT_BYTES_WARN, PARTY_MAILBOX_COMMANDS, TURN_REQUESTS_MAX};
 use crate::shared::Shared;
 use crate::stages::Stage;
 use crate::telemetry::Telemetry;
@@ -41,11 +39,8 @@ use crate::{Error, ErrorKind};
 /// How long the party rests between two looks for checkpoints that are on their way.
 const CHECKPOINTS_LOOKED_AFTER: Duration = Duration::from_millis(2);
 
-/// For how many turns after a small command others are expected.
-const LIVE_TURNS: u32 = 256;
-
-/// Turns in which messages may gather before an item that nobody watches applies them.
-const TURNS_UNWOKEN_MAX: u32 = 16;
+/// A turn of more blocks than this is followed by a look at all residents.
+const THOROUGH_BLOCKS: usize = 256;
 
 /// How many commands may be handled between two turns of processing.
 const COMMANDS_BETWEEN_TURNS: u32 = 64;
@@ -75,12 +70,9 @@ pub(crate) struct PartyProcessor {
     shared: Arc<Shared>,
     telemetry: Arc<Telemetry>,
     commands: u32,
-    /// Turns for which somebody is taken to be at work beside the backlog.
-    live: u32,
+    pace: Pace,
     /// Who waits until nothing is left to be processed.
     settling: Vec<oneshot::Sender<()>>,
-    /// Turns since all items applied what they were handed.
-    turns_unwoken: u32,
     /// Inside the engine's span; every batch has one inside this.
     span: Span,
 }
@@ -104,9 +96,8 @@ impl Actor for PartyProcessor {
             shared,
             telemetry,
             commands: 0,
-            live: 0,
+            pace: Pace::default(),
             settling: Vec::new(),
-            turns_unwoken: 0,
             span,
         };
         match beginning {
@@ -182,9 +173,7 @@ impl Message<Command> for PartyProcessor {
     async fn handle(&mut self, command: Command, _: &mut Context<Self, ()>) {
         match command {
             Command::Write(_) | Command::Ingest(_) | Command::Credentials { .. } => {
-                if command.is_small() {
-                    self.live = LIVE_TURNS;
-                }
+                self.pace.heard(command.messages());
                 self.queue.push(command);
             }
             Command::Item { item, id, reply } => {
@@ -248,29 +237,15 @@ impl PartyProcessor {
         tokio::task::yield_now().await;
         self.core.tell_time(Shared::now_millis());
         let mut turn = Turn::default();
-        let blocks_max = if self.live > 0 { LIVE_TURN_BLOCKS_MAX } else { TURN_BLOCKS_MAX };
-        match self.core.process(blocks_max, &mut turn) {
+        match self.core.process(self.pace.blocks_max(), &mut turn) {
             Ok(blocks) => {
                 self.commit(turn).await;
-                self.wake_items().await;
-                self.residents.end_turn(blocks > 2 * LIVE_TURN_BLOCKS_MAX).await;
+                let applies = self.pace.turn_ended(self.core.has_ready());
+                self.residents.apply(applies).await;
+                self.residents.end_turn(blocks > THOROUGH_BLOCKS).await;
             }
             Err(error) => tracing::error!(parent: &self.span, %error, "party failed"),
         }
-    }
-
-    /// Has items apply what a turn handed over to them: all where no block is left to be processed, or
-    /// many turns have passed; before, those that somebody watches while there is life beside the
-    /// backlog.
-    async fn wake_items(&mut self) {
-        let live = self.live > 0;
-        self.live = self.live.saturating_sub(1);
-        self.turns_unwoken += 1;
-        let all = !self.core.has_ready() || self.turns_unwoken >= TURNS_UNWOKEN_MAX;
-        if all {
-            self.turns_unwoken = 0;
-        }
-        self.residents.wake(all, live).await;
     }
 
     /// Writes a turn's batch, then tells whoever is concerned. Of a party that has failed nothing is

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use super::applying::Applying;
 use super::core::Ask;
+use super::pace::Applies;
 use super::tails::Tails;
 use crate::Error;
 use crate::item::actor::{Args, Command, ItemHandle, Resident, Start, Taken};
@@ -59,9 +60,9 @@ pub(crate) struct Residents {
     asked: Vec<(ItemKey, oneshot::Receiver<Taken>)>,
     ending: JoinSet<()>,
     turn: u64,
-    /// Items that were handed messages and have not been woken for them, and the bytes of these.
-    unwoken: Vec<ItemKey>,
-    unwoken_bytes: u64,
+    /// Items that were handed messages which they need not have applied yet, and the bytes of these.
+    unapplied: Vec<ItemKey>,
+    unapplied_bytes: u64,
     applying: Applying,
     /// Items brought into memory since residents were last counted.
     brought: usize,
@@ -80,8 +81,8 @@ impl Residents {
             asked: Vec::new(),
             ending: JoinSet::new(),
             turn: 0,
-            unwoken: Vec::new(),
-            unwoken_bytes: 0,
+            unapplied: Vec::new(),
+            unapplied_bytes: 0,
             applying: Applying::default(),
             brought: 0,
             cold: Tails::default(),
@@ -188,8 +189,8 @@ impl Residents {
         match resident.deliver(messages).await {
             Ok(true) => {}
             Ok(false) => {
-                self.unwoken.push(key);
-                self.unwoken_bytes += bytes as u64;
+                self.unapplied.push(key);
+                self.unapplied_bytes += bytes as u64;
             }
             // It reads its log when it is loaded again.
             Err(error) => tracing::debug!(%key, %error, "messages not handed over"),
@@ -197,27 +198,27 @@ impl Residents {
         Ok(())
     }
 
-    /// Has items apply what they were handed: all of them, also where they were handed very much, or
-    /// those that somebody watches. Waits only until the ones before are done.
-    pub(crate) async fn wake(&mut self, all: bool, watched: bool) {
-        let all = all || self.unwoken_bytes > HANDED_OVER_BYTES_MAX;
-        if !all && !watched {
+    /// Has items apply what they were handed; all of them where that is very much. Waits only until the
+    /// ones before are done.
+    pub(crate) async fn apply(&mut self, applies: Applies) {
+        let all = applies == Applies::All || self.unapplied_bytes > HANDED_OVER_BYTES_MAX;
+        if !all && applies == Applies::Nobody {
             return;
         }
         let (mut still, mut reached) = (Vec::new(), Vec::new());
-        for key in std::mem::take(&mut self.unwoken) {
+        for key in std::mem::take(&mut self.unapplied) {
             let Some(entry) = self.items.get(&key) else { continue };
-            if !all && !entry.resident.is_watched() {
-                still.push(key);
-            } else {
+            if all || entry.resident.is_watched() {
                 reached.push(entry.resident.reach());
+            } else {
+                still.push(key);
             }
         }
-        self.applying.begin(reached).await;
         if all {
-            self.unwoken_bytes = 0;
+            self.unapplied_bytes = 0;
         }
-        self.unwoken = still;
+        self.unapplied = still;
+        self.applying.begin(reached).await;
     }
 
     /// Messages for an item that is not in memory went into its log; whether it is due for a checkpoint
