@@ -31,12 +31,15 @@ pub const CHECKPOINT_BYTES_WARN: usize = 16 << 20;
 /// Blocks processed in one turn while local writes or small ranges keep coming, which wait for its end.
 pub const LIVE_TURN_BLOCKS_MAX: usize = 128;
 /// Payload bytes that one party hands over to items in memory before it has them apply what they were
-/// handed.
+/// handed. Items that are being loaded apply it when they are; each is bounded by
+/// [`BYTES_IN_FLIGHT_MAX`](super::limits::BYTES_IN_FLIGHT_MAX).
 pub const HANDED_OVER_BYTES_MAX: u64 = 8 << 20;
 /// Items that are loaded only to be checkpointed, at a time and per party.
 pub const BACKGROUND_CHECKPOINTS_MAX: usize = 256;
-/// Items that are loaded at the same time. Each takes a thread of the engine; what a thread has allocated is
-/// slow to return, and a load is work rather than waiting, so more would gain nothing.
+/// Items not in memory that wait for such a checkpoint, per party.
+pub const ITEMS_DUE_MAX: usize = 4_096;
+/// Threads that load items, if there are as many cores. What a thread has allocated is slow to return, and a
+/// load is work rather than waiting, so more would gain nothing.
 pub const LOADS_AT_ONCE_MAX: usize = 4;
 /// Items that one of these threads loads together, so that blocks which they share a range with are read
 /// once.

@@ -1,4 +1,7 @@
 //! Blocks from elsewhere: in any order, any number of times, honest or not.
+//!
+//! Seen failing with: a party that hears nobody while somebody waits for it to settle; messages that stay
+//! with a party which is paused before its backlog ends.
 #![allow(clippy::unwrap_used)]
 
 use bytes::Bytes;
@@ -361,4 +364,59 @@ async fn deliver_badly(party: &Party, feeds: &[RawFeed], random: &mut Random) {
             party.settle().await.unwrap();
         }
     }
+}
+
+/// A reader that holds a backlog of many turns, paused, and its ranges taken in. Few of the blocks are
+/// lines, so that the journal is not woken for many of them.
+async fn backlog(blocks: usize) -> (World, Engine, Party) {
+    let mut world = world(1);
+    for n in 0..blocks {
+        match n % 100 {
+            0 => world.line(0, n.to_string()),
+            _ => drop(world.feeds[0].write(Body::Empty)),
+        }
+    }
+    let (engine, party) = world.reader().await;
+    // So many at once are taken for nobody's work, and what is read may be applied late.
+    let (feed, begun) = (&world.feeds[0], world.journal + 1_000);
+    offer(&party, feed.range(0, begun)).await;
+    party.settle().await.unwrap();
+    party.pause().await.unwrap();
+    for from in (begun..feed.length()).step_by(2_000) {
+        offer(&party, feed.range(from, feed.length().min(from + 2_000))).await;
+    }
+    (world, engine, party)
+}
+
+async fn processed(party: &Party) -> u64 {
+    party.status().await.unwrap().feeds.iter().map(|feed| feed.processed).sum()
+}
+
+/// On one thread, where all three are asked before the party hears the first.
+#[tokio::test]
+async fn whoever_settles_keeps_nobody_waiting() {
+    let (world, engine, party) = backlog(12_000).await;
+    let before = processed(&party).await;
+    let (resumed, settled, met) =
+        tokio::join!(biased; party.resume(), party.settle(), processed(&party));
+    resumed.unwrap();
+    settled.unwrap();
+    assert_eq!(met, before, "answered while the backlog waits");
+    assert_eq!(processed(&party).await, world.feeds[0].length());
+    engine.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_processed_before_a_pause_is_told() {
+    let (world, engine, party) = backlog(30_000).await;
+    let item = party.item::<Journal>(world.id()).unwrap();
+    let mut updates = item.subscribe().await.unwrap();
+    let before = processed(&party).await;
+    party.resume().await.unwrap();
+    while processed(&party).await == before {
+        tokio::task::yield_now().await;
+    }
+    party.pause().await.unwrap();
+    assert!(within("an update", updates.next()).await.is_some());
+    engine.close().await.unwrap();
 }

@@ -295,13 +295,13 @@ fn run(mut requests: mpsc::Receiver<Request>, shared: &Shared) -> Result<(), sys
         }
         group.commit(shared);
     }
-    let seat = shared.seat();
-    let store = seat.as_ref().expect("emptied when this thread ends");
+    // From here nobody can take the seat and write behind the last sync.
+    let store = shared.seat().take().expect("emptied when this thread ends");
     // Who wrote nothing leaves nothing behind; the store may not even be writable.
     if shared.counters.groups.load(Ordering::Relaxed) == 0 {
         return Ok(());
     }
-    write(store, Batch::new(), true, shared)?;
+    write(&store, Batch::new(), true, shared)?;
     store.flush()
 }
 

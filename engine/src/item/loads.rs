@@ -11,10 +11,11 @@
 //! and under steady work none is ever idle for long enough to end: it grows, and with it the memory that
 //! threads keep for themselves.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use systole_store::ItemKey;
 use tokio::sync::oneshot;
 
 use super::state::ItemState;
@@ -112,12 +113,19 @@ impl Queue {
                 }
                 waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
             }
-            let together = waiting.requests.len().min(LOADED_TOGETHER_MAX);
+            let together = group_length(waiting.requests.iter().map(|(loader, _)| loader.key()));
             let group: Vec<_> = waiting.requests.drain(..together).collect();
             drop(waiting);
             load_group(group);
         }
     }
+}
+
+/// How many of these items are loaded together: up to the bound, and each item once. One that left memory
+/// while it waited may be asked for again.
+fn group_length(items: impl Iterator<Item = ItemKey>) -> usize {
+    let mut group = BTreeSet::new();
+    items.take(LOADED_TOGETHER_MAX).take_while(|item| group.insert(*item)).count()
 }
 
 fn load_group(group: Vec<(Loader, oneshot::Sender<Loaded>)>) {
@@ -133,11 +141,37 @@ fn load_group(group: Vec<(Loader, oneshot::Sender<Loaded>)>) {
         }
         return;
     };
+    // What one item lacks may have been told of all: each is asked again by itself.
+    let alone = loaded.len() == 1;
+    let loaded: Vec<Loaded> = loaders
+        .iter()
+        .zip(loaded)
+        .map(|(loader, loaded)| match loaded {
+            Err(_) if !alone => catch_unwind(AssertUnwindSafe(|| loader.load()))
+                .unwrap_or_else(|_| Err(Error::internal("loading an item failed"))),
+            loaded => loaded,
+        })
+        .collect();
     // Who has the answer may close the engine at once, and the directory is free only when nobody holds
     // the store.
     drop(loaders);
     for (reply, loaded) in replies.into_iter().zip(loaded) {
         // Whoever asked may have gone.
         drop(reply.send(loaded));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use systole_store::FeedNo;
+
+    use super::*;
+
+    #[test]
+    fn a_group_holds_an_item_once_and_no_more_than_the_bound() {
+        let item = |seq| ItemKey { feed: FeedNo(1), seq };
+        assert_eq!(group_length([3, 1, 2, 1, 4].map(item).into_iter()), 3);
+        assert_eq!(group_length([5, 5].map(item).into_iter()), 1);
+        assert_eq!(group_length((0..5_000).map(item)), LOADED_TOGETHER_MAX);
     }
 }

@@ -5,7 +5,7 @@
 //! with the next blocks meanwhile.
 //!
 //! Invariant: at most one such task of a party runs, so what waits to be applied is bounded by what the
-//! party hands over between two of them.
+//! party hands over between two of them; an item that is being loaded applies it when it is.
 
 use tokio::task::JoinHandle;
 

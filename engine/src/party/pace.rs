@@ -2,10 +2,10 @@
 //!
 //! Invariants:
 //! - while small commands come, turns are short, so that whoever is at work waits for one short turn;
-//! - what is handed over to items is applied after [`TURNS_UNAPPLIED_MAX`] turns at the latest, and when
-//!   nothing is left to be processed.
+//! - what is handed over to items is applied after [`TURNS_UNAPPLIED_MAX`] turns or
+//!   [`HANDED_OVER_BYTES_MAX`] at the latest, and when nothing is left to be processed.
 
-use crate::settings::{LIVE_TURN_BLOCKS_MAX, TURN_BLOCKS_MAX};
+use crate::settings::{HANDED_OVER_BYTES_MAX, LIVE_TURN_BLOCKS_MAX, TURN_BLOCKS_MAX};
 
 /// For how many turns after a small command others are expected.
 const LIVE_TURNS: u32 = 256;
@@ -24,6 +24,8 @@ pub(super) struct Pace {
     live: u32,
     /// Turns since all items applied what they were handed.
     unapplied: u32,
+    /// Payload bytes that were handed over since then.
+    handed_over: u64,
 }
 
 /// Which items apply what they were handed, after a turn.
@@ -50,13 +52,19 @@ impl Pace {
         if self.live > 0 { LIVE_TURN_BLOCKS_MAX } else { TURN_BLOCKS_MAX }
     }
 
+    /// Messages with so many bytes were handed over to an item.
+    pub(super) fn handed_over(&mut self, bytes: u64) {
+        self.handed_over += bytes;
+    }
+
     /// A turn has ended; `more` says whether blocks are left to be processed.
     pub(super) fn turn_ended(&mut self, more: bool) -> Applies {
         let live = self.live > 0;
         self.live = self.live.saturating_sub(1);
         self.unapplied += 1;
-        if !more || self.unapplied >= TURNS_UNAPPLIED_MAX {
-            self.unapplied = 0;
+        let much = self.handed_over > HANDED_OVER_BYTES_MAX;
+        if !more || much || self.unapplied >= TURNS_UNAPPLIED_MAX {
+            (self.unapplied, self.handed_over) = (0, 0);
             return Applies::All;
         }
         if live { Applies::Watched } else { Applies::Nobody }
@@ -90,6 +98,16 @@ mod tests {
             assert_eq!(pace.turn_ended(true), Applies::All);
         }
         assert_eq!(pace.turn_ended(false), Applies::All);
+    }
+
+    #[test]
+    fn all_items_apply_when_much_was_handed_over() {
+        let mut pace = Pace::default();
+        pace.handed_over(HANDED_OVER_BYTES_MAX);
+        assert_eq!(pace.turn_ended(true), Applies::Nobody);
+        pace.handed_over(1);
+        assert_eq!(pace.turn_ended(true), Applies::All);
+        assert_eq!(pace.turn_ended(true), Applies::Nobody, "counted anew");
     }
 
     #[test]

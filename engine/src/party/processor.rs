@@ -27,7 +27,7 @@ use tracing::{Instrument as _, Span};
 
 use super::command::Command;
 use super::core::PartyCore;
-use super::pace::Pace;
+use super::pace::{Applies, Pace};
 use super::residents::{ROUND, Residents};
 use super::turn::Turn;
 use crate::settings::{CHECKPOINT_BYTES_WARN, PARTY_MAILBOX_COMMANDS, TURN_REQUESTS_MAX};
@@ -132,6 +132,9 @@ impl Actor for PartyProcessor {
                 self.run_queue().await;
             } else if work {
                 self.process_turn().await;
+            } else if self.residents.has_unapplied() {
+                // The backlog ended without a turn: the party was paused, or its last feed halted.
+                self.residents.apply(Applies::All).await;
             } else if !self.settling.is_empty() {
                 self.settled();
             } else {
@@ -314,9 +317,12 @@ impl PartyProcessor {
         item: systole_store::ItemKey,
         batch: Vec<crate::item::state::Incoming>,
     ) {
-        let Err(batch) = self.residents.hand_over(item, batch).await else { return };
-        let (messages, bytes) =
-            batch.iter().fold((0, 0), |sum, next| (sum.0 + 1, sum.1 + next.payload.len() as u64));
+        let messages = batch.len() as u64;
+        let bytes = batch.iter().map(|incoming| incoming.payload.len() as u64).sum();
+        if self.residents.hand_over(item, batch).await {
+            self.pace.handed_over(bytes);
+            return;
+        }
         if self.residents.missed(item, messages, bytes) {
             match self.core.item_id(item) {
                 Ok(id) => self.residents.is_due(item, id),

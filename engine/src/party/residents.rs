@@ -24,7 +24,7 @@ use crate::Error;
 use crate::item::actor::{Args, Command, ItemHandle, Resident, Start, Taken};
 use crate::item::gauge::Gauge;
 use crate::item::state::{Incoming, ItemState};
-use crate::settings::{ACTOR_BYTES, BACKGROUND_CHECKPOINTS_MAX, HANDED_OVER_BYTES_MAX};
+use crate::settings::{ACTOR_BYTES, BACKGROUND_CHECKPOINTS_MAX, ITEMS_DUE_MAX};
 use crate::shared::Shared;
 use crate::snapshot::Loader;
 use crate::telemetry::Telemetry;
@@ -47,8 +47,6 @@ struct Entry {
     idle_rounds: u32,
     /// What was seen of it in the last round.
     seen: u64,
-    /// A checkpoint was asked for and has not come yet.
-    awaits_checkpoint: bool,
 }
 
 /// A party's resident items.
@@ -56,20 +54,20 @@ pub(crate) struct Residents {
     shared: Arc<Shared>,
     telemetry: Arc<Telemetry>,
     items: BTreeMap<ItemKey, Entry>,
-    /// Checkpoints that were asked for, in the order they were.
-    asked: Vec<(ItemKey, oneshot::Receiver<Taken>)>,
+    /// Checkpoints that were asked for and have not come. One that is on its way must not hold a local
+    /// mutation that may yet be refused, so there is one of an item at a time.
+    asked: BTreeMap<ItemKey, oneshot::Receiver<Taken>>,
     ending: JoinSet<()>,
     turn: u64,
-    /// Items that were handed messages which they need not have applied yet, and the bytes of these.
+    /// Items that were handed messages which they need not have applied yet.
     unapplied: Vec<ItemKey>,
-    unapplied_bytes: u64,
     applying: Applying,
     /// Items brought into memory since residents were last counted.
     brought: usize,
     /// Messages and bytes since a checkpoint, of items that are not in memory.
     cold: Tails,
-    /// Items not in memory that are due for a checkpoint.
-    due: Vec<(ItemKey, ItemId)>,
+    /// Items not in memory that are due for a checkpoint; at most [`ITEMS_DUE_MAX`].
+    due: BTreeMap<ItemKey, ItemId>,
 }
 
 impl Residents {
@@ -78,15 +76,14 @@ impl Residents {
             shared,
             telemetry,
             items: BTreeMap::new(),
-            asked: Vec::new(),
+            asked: BTreeMap::new(),
             ending: JoinSet::new(),
             turn: 0,
             unapplied: Vec::new(),
-            unapplied_bytes: 0,
             applying: Applying::default(),
             brought: 0,
             cold: Tails::default(),
-            due: Vec::new(),
+            due: BTreeMap::new(),
         }
     }
 
@@ -152,7 +149,6 @@ impl Residents {
                 counted_bytes: ACTOR_BYTES as u64,
                 idle_rounds: 0,
                 seen: 0,
-                awaits_checkpoint: false,
             };
             self.items.insert(key, entry);
         }
@@ -165,9 +161,9 @@ impl Residents {
     /// in the item's mailbox or it is not loaded.
     pub(crate) fn mutate_now(&mut self, ask: Ask) -> Result<Result<Bytes, Error>, Box<Ask>> {
         let Ask { operation, item, id, mutation, at } = ask;
+        let awaits_checkpoint = self.asked.contains_key(&item);
         let entry = self.entry(item, id, None);
-        // A checkpoint that is on its way must not hold what may yet be refused.
-        let mutated = match entry.awaits_checkpoint {
+        let mutated = match awaits_checkpoint {
             true => Err(Box::new((mutation, at))),
             false => entry.resident.mutate_now(mutation, at),
         };
@@ -177,45 +173,37 @@ impl Residents {
         })
     }
 
-    /// Hands written messages over to an item, which need not apply them before it is woken, or gives
-    /// them back if it is not in memory.
-    pub(crate) async fn hand_over(
-        &mut self,
-        key: ItemKey,
-        messages: Vec<Incoming>,
-    ) -> Result<(), Vec<Incoming>> {
-        let Some(resident) = self.get(key) else { return Err(messages) };
-        let bytes: usize = messages.iter().map(|incoming| incoming.payload.len()).sum();
+    /// Hands written messages over to an item, which need not apply them before it is told to; whether it
+    /// is in memory.
+    pub(crate) async fn hand_over(&mut self, key: ItemKey, messages: Vec<Incoming>) -> bool {
+        let Some(resident) = self.get(key) else { return false };
         match resident.deliver(messages).await {
             Ok(true) => {}
-            Ok(false) => {
-                self.unapplied.push(key);
-                self.unapplied_bytes += bytes as u64;
-            }
+            Ok(false) => self.unapplied.push(key),
             // It reads its log when it is loaded again.
             Err(error) => tracing::debug!(%key, %error, "messages not handed over"),
         }
-        Ok(())
+        true
     }
 
-    /// Has items apply what they were handed; all of them where that is very much. Waits only until the
-    /// ones before are done.
+    /// Whether items were handed messages which they need not have applied yet.
+    pub(crate) fn has_unapplied(&self) -> bool {
+        !self.unapplied.is_empty()
+    }
+
+    /// Has items apply what they were handed. Waits only until the ones before are done.
     pub(crate) async fn apply(&mut self, applies: Applies) {
-        let all = applies == Applies::All || self.unapplied_bytes > HANDED_OVER_BYTES_MAX;
-        if !all && applies == Applies::Nobody {
+        if applies == Applies::Nobody {
             return;
         }
         let (mut still, mut reached) = (Vec::new(), Vec::new());
         for key in std::mem::take(&mut self.unapplied) {
             let Some(entry) = self.items.get(&key) else { continue };
-            if all || entry.resident.is_watched() {
+            if applies == Applies::All || entry.resident.is_watched() {
                 reached.push(entry.resident.reach());
             } else {
                 still.push(key);
             }
-        }
-        if all {
-            self.unapplied_bytes = 0;
         }
         self.unapplied = still;
         self.applying.begin(reached).await;
@@ -225,7 +213,9 @@ impl Residents {
     /// ([`Self::is_due`]).
     pub(crate) fn missed(&mut self, key: ItemKey, messages: u64, bytes: u64) -> bool {
         let tail = self.cold.add(key, messages, bytes);
-        let due = self.shared.settings.checkpoints.is_due(tail.0, tail.1);
+        // Beyond the bound it becomes due again with its next message.
+        let due = self.shared.settings.checkpoints.is_due(tail.0, tail.1)
+            && self.due.len() < ITEMS_DUE_MAX;
         if due {
             self.cold.remove(key);
         }
@@ -234,7 +224,7 @@ impl Residents {
 
     /// An item that is not in memory is to be checkpointed.
     pub(crate) fn is_due(&mut self, key: ItemKey, id: ItemId) {
-        self.due.push((key, id));
+        self.due.insert(key, id);
     }
 
     /// A turn has ended: counts, asks for checkpoints that are due, and evicts what the budget does
@@ -251,10 +241,10 @@ impl Residents {
         let due: Vec<ItemKey> = self
             .items
             .iter()
-            .filter(|(_, entry)| {
+            .filter(|(key, entry)| {
                 let (messages, bytes) = entry.resident.gauge.since_checkpoint();
                 let idle = ROUND * entry.idle_rounds;
-                !entry.awaits_checkpoint
+                !self.asked.contains_key(key)
                     && !entry.resident.gauge.is_broken()
                     && (policy.is_due(messages, bytes) || policy.is_due_idle(messages, idle))
             })
@@ -285,11 +275,13 @@ impl Residents {
     /// written before or are in the batch that is about to be written.
     pub(crate) fn take_checkpoints(&mut self) -> Vec<(ItemKey, u64, Vec<u8>)> {
         let mut taken = Vec::new();
-        let mut still = Vec::new();
+        let mut still = BTreeMap::new();
         for (key, mut receiver) in std::mem::take(&mut self.asked) {
             match receiver.try_recv() {
                 Ok(answer) => self.arrived(key, answer, &mut taken),
-                Err(oneshot::error::TryRecvError::Empty) => still.push((key, receiver)),
+                Err(oneshot::error::TryRecvError::Empty) => {
+                    still.insert(key, receiver);
+                }
                 Err(oneshot::error::TryRecvError::Closed) => {
                     tracing::warn!(%key, "an item ended before its checkpoint");
                 }
@@ -313,7 +305,7 @@ impl Residents {
             .iter()
             .filter(|(_, entry)| {
                 let (messages, _) = entry.resident.gauge.since_checkpoint();
-                !entry.awaits_checkpoint && messages >= policy.idle_messages_min.max(1)
+                messages >= policy.idle_messages_min.max(1)
             })
             .map(|(key, _)| *key)
             .collect();
@@ -328,9 +320,6 @@ impl Residents {
     }
 
     fn arrived(&mut self, key: ItemKey, answer: Taken, taken: &mut Vec<(ItemKey, u64, Vec<u8>)>) {
-        if let Some(entry) = self.items.get_mut(&key) {
-            entry.awaits_checkpoint = false;
-        }
         match answer {
             Ok((ordinal, bytes)) => taken.push((key, ordinal, bytes)),
             Err(error) => tracing::warn!(%key, %error, "an item could not be checkpointed"),
@@ -343,8 +332,8 @@ impl Residents {
         if self.due.is_empty() || !self.asked.is_empty() {
             return;
         }
-        let some = self.due.len().saturating_sub(BACKGROUND_CHECKPOINTS_MAX);
-        let due = self.due.split_off(some);
+        let due = std::iter::from_fn(|| self.due.pop_first()).take(BACKGROUND_CHECKPOINTS_MAX);
+        let due: Vec<_> = due.collect();
         drop(self.bring_together(due.clone()));
         for (key, _) in due {
             self.ask_checkpoint(key).await;
@@ -352,11 +341,13 @@ impl Residents {
     }
 
     async fn ask_checkpoint(&mut self, key: ItemKey) {
-        let Some(entry) = self.items.get_mut(&key) else { return };
+        let Some(entry) = self.items.get(&key) else { return };
+        if self.asked.contains_key(&key) {
+            return;
+        }
         let (reply, answer) = oneshot::channel();
         if entry.resident.handle().send(Command::Checkpoint(reply)).await.is_ok() {
-            entry.awaits_checkpoint = true;
-            self.asked.push((key, answer));
+            self.asked.insert(key, answer);
         }
     }
 
@@ -392,12 +383,12 @@ impl Residents {
             }
             let entry = &self.items[&key];
             let (messages, _) = entry.resident.gauge.since_checkpoint();
-            if messages >= policy.idle_messages_min.max(1) && !entry.awaits_checkpoint {
+            if messages >= policy.idle_messages_min.max(1) {
                 self.ask_checkpoint(key).await;
             }
             if let Some(entry) = self.items.remove(&key) {
                 let tail = entry.resident.gauge.since_checkpoint();
-                if !entry.awaits_checkpoint {
+                if tail.0 > 0 && !self.asked.contains_key(&key) {
                     self.cold.add(key, tail.0, tail.1);
                 }
                 self.forget(entry);

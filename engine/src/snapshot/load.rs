@@ -41,6 +41,11 @@ impl Loader {
         Self { store, registry, telemetry, key, id }
     }
 
+    /// The item's local name.
+    pub(crate) fn key(&self) -> ItemKey {
+        self.key
+    }
+
     /// The item's id.
     pub(crate) fn id(&self) -> ItemId {
         self.id

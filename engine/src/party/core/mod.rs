@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Invariants:
-//! - nothing here waits, reads a clock or rolls dice: time and fresh keys are arguments;
+//! - nothing here waits or rolls dice, or reads a clock but to measure stages: time and fresh keys are
+//!   arguments;
 //! - a turn is closed, and its batch written, before the next one begins;
 //! - after a failure nothing is written any more: what is in memory may be ahead of the store.
 

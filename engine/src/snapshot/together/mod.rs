@@ -8,7 +8,8 @@
 //!
 //! Invariants:
 //! - an item's messages are applied in the order of its log, whatever is loaded beside it;
-//! - an item that is damaged fails alone; a store that cannot be read fails all that are not loaded yet;
+//! - a record, a checkpoint or a block that is damaged fails its own item; what else cannot be read fails
+//!   all of them, and whoever asked tries each by itself;
 //! - at most three steps are held, each of bounded bytes.
 
 mod applier;
@@ -38,6 +39,8 @@ pub(super) fn bring_forward(
     items: Vec<Result<ItemState, Error>>,
     until: u64,
 ) -> Vec<Result<(ItemState, Tail), Error>> {
+    let keys = items.iter().flatten().map(|state| state.record.key);
+    assert!(keys.is_sorted_by(|a, b| a < b), "items rise, each is there once");
     let mut reader = Reader::new(store, telemetry, &items, until);
     let mut applier = Applier::new(store, telemetry, items);
     match reader.step() {
