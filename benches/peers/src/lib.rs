@@ -1,7 +1,7 @@
 //! Systole beside the systems that people use today: the same messages, the same final state, one run.
 //!
 //! ```text
-//! make bench-peers                                   all peers, three rounds: some twenty minutes
+//! make bench-peers                                   all peers, three rounds: 11 to 16 minutes
 //! make bench-peers PEERS='--scale 0.1 --rounds 1'    a tenth of the messages
 //! make bench-peers PEERS='p2panda hypercore'         only peers whose names begin so
 //! make bench-peers PEERS=--smoke                     few messages; checks states, says nothing of times
