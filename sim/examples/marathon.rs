@@ -1,9 +1,12 @@
 //! Runs histories for as long as one likes and says how many, how fast, and what was in them.
 //!
 //! ```text
-//! cargo run --release --example marathon -- --minutes 60 [--first SEED] [--devices N] [--steps N]
+//! cargo run --release --workspace --example marathon -- [--minutes N] [--first SEED] [--seeds N]
+//!                                                       [--devices N] [--steps N]
 //! ```
 //!
+//! One minute, from seed 0 on, 3 devices and 100 steps if not said. It ends after so many minutes or so
+//! many seeds, whichever is first.
 //! Ends with status 1 and the story of the first broken promise.
 #![expect(clippy::disallowed_methods, reason = "it measures how fast the histories are")]
 
