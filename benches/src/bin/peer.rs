@@ -16,8 +16,9 @@ use systole::{
     CheckpointPolicy, Durability, Engine, FeedKey, Ingested, Item, ItemId, ItemQuery, NewItem,
     Object, ObjectMutation, Party, Range, Subscription, Update, Value, Verifier,
 };
+use systole_benches::runtime;
 use systole_peers_contract::{
-    Arguments, Durability as Asked, Failure, Message, State, Step, System, USAGE, drive,
+    Arguments, Durability as Asked, Failure, Message, State, Step, System, answer, drive,
 };
 use tokio::sync::mpsc;
 
@@ -27,25 +28,12 @@ const RANGES_IN_FLIGHT: usize = 4;
 const NUMBER: &str = "number";
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(line) => {
-            println!("{line}");
-            ExitCode::SUCCESS
+    answer("peer", |asked| {
+        if asked.system != "systole" {
+            return Err(format!("this drives systole, not {:?}", asked.system).into());
         }
-        Err(failure) => {
-            eprintln!("peer: {failure}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run() -> Result<String, Failure> {
-    let asked = Arguments::parse(std::env::args().skip(1))
-        .map_err(|failure| format!("{failure}\n{USAGE}"))?;
-    if asked.system != "systole" {
-        return Err(format!("this drives systole, not {:?}", asked.system).into());
-    }
-    systole_benches::runtime()?.block_on(drive::<Systole>(&asked))
+        runtime()?.block_on(drive::<Systole>(asked))
+    })
 }
 
 /// An engine with one party of many feeds.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::{Failure, Workload};
 
 /// How to call a driver.
-pub const USAGE: &str = "driver SYSTEM STEP --messages N --feeds N --items N --payload BYTES \
+pub(crate) const USAGE: &str = "driver SYSTEM STEP --messages N --feeds N --items N --payload BYTES \
 --seed N --durability buffered|synced --directory EMPTY [--source POPULATED]";
 
 /// What is done with the workload; see the crate's documentation.

@@ -26,14 +26,16 @@
 //!   from the store opened anew;
 //! - nothing of a system is in this crate, nor of the runner.
 
+mod answer;
 mod arguments;
 mod drive;
 mod process;
 mod workload;
 
-pub use arguments::{Arguments, Durability, Step, USAGE};
+pub use answer::answer;
+pub use arguments::{Arguments, Durability, Step};
 pub use drive::{System, drive};
-pub use process::disk_bytes;
+pub use process::{disk_bytes, peak_bytes, resident_bytes};
 pub use workload::{BATCH, FIELDS, HEADER_BYTES, Message, State, Workload};
 
 /// Anything that ends a driver early.

@@ -20,13 +20,13 @@ pub(crate) fn cpu_seconds() -> io::Result<f64> {
     }
 }
 
-/// Most memory held at once.
-pub(crate) fn peak_bytes() -> io::Result<u64> {
+/// Most memory that this process held at once.
+pub fn peak_bytes() -> io::Result<u64> {
     memory("VmHWM:")
 }
 
-/// Memory held.
-pub(crate) fn resident_bytes() -> io::Result<u64> {
+/// Memory that this process holds.
+pub fn resident_bytes() -> io::Result<u64> {
     memory("VmRSS:")
 }
 
