@@ -32,6 +32,10 @@ pub mod soak;
 mod workload;
 pub mod workloads;
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub use child::{Child, report, run_child, run_child_on, run_child_with};
 pub use machine::{Machine, print_machine};
 pub use measure::{Measured, Passed, Series, in_turn};

@@ -9,6 +9,11 @@ use systole_cli::command::{print_error, run};
 use systole_cli::engine::Directories;
 use systole_cli::{Error, Exit};
 
+/// Messages are allocated on one thread and freed on another, which the system's allocator does not take
+/// well.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Threads that load items. More would hold memory that the allocator gives each of them, not help.
 const LOADING_THREADS: usize = 2;
 

@@ -104,7 +104,9 @@ pub use systole_store::{Durability, Usage, VaultKey};
 
 /// The named bounds that nobody can set.
 pub mod limits {
-    pub use crate::item::{BYTES_IN_FLIGHT_MAX, MAILBOX_COMMANDS, UPDATES_KEPT};
+    pub use crate::item::{
+        BYTES_IN_FLIGHT_MAX, MAILBOX_COMMANDS, UPDATES_KEPT, UPDATES_KEPT_BYTES,
+    };
     pub use crate::party::PAYLOAD_BYTES_MAX;
     pub use crate::settings::*;
     pub use crate::telemetry::EVENTS_KEPT;

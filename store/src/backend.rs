@@ -26,6 +26,15 @@ pub type KeyRange<'a> = (&'a [u8], &'a [u8]);
 /// Sees keys and values of several ranges, and the place of each one's range; breaks to end that range.
 pub type VisitRanges<'a> = &'a mut dyn FnMut(usize, &[u8], &[u8]) -> ControlFlow<()>;
 
+/// What becomes of that which a scan reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caching {
+    /// It stays in memory for whoever reads it next, and may drive out what others read.
+    Keep,
+    /// Nobody is expected to read it again soon.
+    Pass,
+}
+
 /// A storage engine.
 ///
 /// Keys are ordered by their bytes. A range is half open, `[from, to)`; one whose `from` is not below
@@ -57,8 +66,10 @@ pub trait Backend: Send + Sync + 'static {
         &self,
         family: Family,
         ranges: &[KeyRange<'_>],
+        caching: Caching,
         visit: VisitRanges<'_>,
     ) -> Result<(), Error> {
+        let _ = caching;
         for (at, (from, to)) in ranges.iter().enumerate() {
             self.scan(family, from, to, &mut |key, value| visit(at, key, value))?;
         }

@@ -17,6 +17,7 @@ use bytes::Bytes;
 pub use nodes::{FeedNodes, NODE_LEVEL_MIN};
 pub use step::CausalStep;
 
+use crate::backend::Caching;
 use crate::batch::Batch;
 use crate::error::Error;
 use crate::family::Family;
@@ -56,6 +57,7 @@ impl<'a> FeedStore<'a> {
     pub fn visit_blocks(
         &self,
         positions: &[(FeedNo, u64)],
+        caching: Caching,
         visit: &mut dyn FnMut(usize, &[u8]) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         let near = |a: &(FeedNo, u64), b: &(FeedNo, u64)| a.0 == b.0 && b.1 - a.1 <= PASSED_MAX;
@@ -69,19 +71,24 @@ impl<'a> FeedStore<'a> {
         let ranges: Vec<_> = runs.iter().map(|(from, to)| (&from[..], &to[..])).collect();
         let (mut next, mut stopped) = (0, false);
         let mut failure = None;
-        self.store.backend().scan_ranges(Family::Block, &ranges, &mut |_, key, block| {
-            let Some(position) = keys::block_position(key) else {
-                failure = Some(Error::corrupt(Family::Block, key, "short key"));
-                return ControlFlow::Break(());
-            };
-            while positions.get(next).is_some_and(|wanted| *wanted < position) {
-                next += 1;
-            }
-            if !stopped && positions.get(next) == Some(&position) {
-                stopped = visit(next, block).is_break();
-            }
-            if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
+        self.store.backend().scan_ranges(
+            Family::Block,
+            &ranges,
+            caching,
+            &mut |_, key, block| {
+                let Some(position) = keys::block_position(key) else {
+                    failure = Some(Error::corrupt(Family::Block, key, "short key"));
+                    return ControlFlow::Break(());
+                };
+                while positions.get(next).is_some_and(|wanted| *wanted < position) {
+                    next += 1;
+                }
+                if !stopped && positions.get(next) == Some(&position) {
+                    stopped = visit(next, block).is_break();
+                }
+                if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            },
+        )?;
         failure.map_or(Ok(()), Err)
     }
 

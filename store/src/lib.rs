@@ -59,7 +59,7 @@ pub use backend::faulty::{Call, Fault, Faulty};
 pub use backend::memory::Memory;
 pub use backend::overlay::Overlay;
 pub use backend::rocks::Rocks;
-pub use backend::{Backend, KeyRange, Visit, VisitRanges};
+pub use backend::{Backend, Caching, KeyRange, Visit, VisitRanges};
 pub use backup::Staged;
 pub use batch::{Batch, Operation};
 pub use delete::Deleted;

@@ -24,6 +24,8 @@ const MESSAGES_SMOKE: [u64; 3] = [1_000, 2_000, 4_000];
 const ROUNDS: usize = 2;
 /// After a round that took longer there is no other.
 const ROUND_TIME_MAX: Duration = Duration::from_secs(150);
+/// When no checkpoint was taken for so long, no more are to come.
+const QUIET: Duration = Duration::from_millis(500);
 /// Slices of the writing whose time is told, at each size.
 const SLICES: u64 = 5;
 
@@ -73,7 +75,7 @@ pub(super) fn rows(context: &Context, report: &mut Report) -> Result<(), Failure
         [few, some].map(|messages| context.runtime.block_on(objects::source(run, shape(messages))));
     let [few_source, some_source] = small;
     let sources = [few_source?, some_source?, source];
-    let (costs, peaks) = measure(context, &sources)?;
+    let Seen { costs, peaks, left } = measure(context, &sources)?;
     for ((way, name), costs) in WAYS.into_iter().zip(&costs) {
         let row = Row::ratio(
             "growth",
@@ -94,7 +96,11 @@ pub(super) fn rows(context: &Context, report: &mut Report) -> Result<(), Failure
         (&each(some), &peaks[1]),
         "MiB",
     );
-    report.rows.push(row.size(size).note(note.clone()));
+    let after = format!(
+        "{note}; the last {:.2} s after everything was processed, which the costs do not hold and this peak does",
+        left.median()
+    );
+    report.rows.push(row.size(size).note(after));
     report.curves.push(Curve {
         chart: "peak memory while ingesting",
         name: "resident memory, items at rest".to_owned(),
@@ -144,13 +150,20 @@ async fn write(
     Ok((source, costs))
 }
 
-/// Microseconds a message, by way and size, and peaks in MiB, by size.
-fn measure(
-    context: &Context,
-    sources: &[Source; 3],
-) -> Result<([[Series; 3]; 3], [Series; 3]), Failure> {
+/// What was measured in processes of their own.
+struct Seen {
+    /// Microseconds a message, by way and size.
+    costs: [[Series; 3]; 3],
+    /// MiB, by size.
+    peaks: [Series; 3],
+    /// Seconds for which checkpoints were taken after the ingest of the largest.
+    left: Series,
+}
+
+fn measure(context: &Context, sources: &[Source; 3]) -> Result<Seen, Failure> {
     let series = || [(); 3].map(|()| Series::default());
     let (mut costs, mut peaks) = ([series(), series(), series()], series());
+    let mut left = Series::default();
     let started = Instant::now();
     for round in 0..context.run.times(ROUNDS) {
         if round > 0 && started.elapsed() > ROUND_TIME_MAX {
@@ -166,6 +179,9 @@ fn measure(
                     took.push(values["seconds"] * 1e6 / values["messages"]);
                     if way == "ingest" {
                         peaks[n].push(values["peak"] / MIB);
+                        if n == 2 {
+                            left.push(values["checkpoints"]);
+                        }
                     }
                 }
                 costs[n].push(took.median());
@@ -173,7 +189,7 @@ fn measure(
         }
     }
     // A round's peak of the smallest party is the middle one, too: only the others are compared.
-    Ok((costs, peaks))
+    Ok(Seen { costs, peaks, left })
 }
 
 /// One measurement in a process of its own, checked.
@@ -226,6 +242,20 @@ pub(super) fn child(child: &Child) -> Result<(), Failure> {
     })
 }
 
+/// Waits until no more checkpoints are taken; how long that took.
+async fn checkpointed(engine: &Engine) -> Result<Duration, Failure> {
+    let (started, mut last) = (Instant::now(), Duration::ZERO);
+    let mut taken = engine.counters().await?.checkpointed;
+    while started.elapsed() < last + QUIET {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let before = std::mem::replace(&mut taken, engine.counters().await?.checkpointed);
+        if taken != before {
+            last = started.elapsed();
+        }
+    }
+    Ok(last)
+}
+
 /// Ingest with items at rest, or storing and then processing with all items in memory.
 async fn take_in(
     engine: &Engine,
@@ -259,6 +289,7 @@ async fn take_in(
     }
     tell("seconds", started.elapsed().as_secs_f64());
     tell("messages", messages as f64);
+    tell("checkpoints", checkpointed(engine).await?.as_secs_f64());
     tell("peak", peak_bytes()? as f64);
     if process {
         let mut digests = Vec::new();

@@ -2,9 +2,11 @@
 //!
 //! Invariants:
 //! - there are at most [`LOADS_AT_ONCE_MAX`] threads, and one more for each while it loads more than a
-//!   little, however many items are to be loaded; they end with the engine;
-//! - loads begin in the order in which they were asked for; those that wait when a thread is free are
-//!   loaded together;
+//!   little that somebody waits for, however many items are to be loaded; they end with the engine;
+//! - whoever waits for an item comes before checkpoints of items that nobody asked for; both begin in the
+//!   order in which they were asked for, and those that wait when a thread is free are loaded together;
+//! - an item that is loaded only for its checkpoint is dropped before anybody learns of that; one thread does
+//!   this, for each keeps the memory that it once took;
 //! - a load that panics breaks its own item alone.
 //!
 //! A runtime's pool for blocking work starts another thread whenever none is idle at that very moment,
@@ -18,10 +20,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use systole_store::ItemKey;
 use tokio::sync::oneshot;
 
+use super::actor::Taken;
 use super::state::ItemState;
 use crate::Error;
 use crate::settings::{LOADED_TOGETHER_MAX, LOADS_AT_ONCE_MAX};
-use crate::snapshot::{Loader, Tail, load_together};
+use crate::snapshot::{self, Awaited, Loader, Tail, load_together};
 
 /// An item, and what was read of its log.
 type Loaded = Result<(ItemState, Tail), Error>;
@@ -47,8 +50,17 @@ struct Queue {
 
 #[derive(Default)]
 struct Waiting {
-    requests: VecDeque<(Loader, oneshot::Sender<Loaded>)>,
+    loads: VecDeque<Request>,
+    checkpoints: VecDeque<Request>,
     closed: bool,
+}
+
+/// An item to be loaded, and who is told.
+type Request = (Loader, Reply);
+
+enum Reply {
+    Item(oneshot::Sender<Loaded>),
+    Checkpoint(oneshot::Sender<Taken>),
 }
 
 impl Loads {
@@ -56,10 +68,10 @@ impl Loads {
     pub(crate) fn start() -> std::io::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let loads = Self { queue: Arc::default() };
-        for _ in 0..cores.min(LOADS_AT_ONCE_MAX) {
+        for number in 0..cores.min(LOADS_AT_ONCE_MAX) {
             let queue = loads.queue.clone();
             let thread = std::thread::Builder::new().name("systole-load".to_owned());
-            thread.spawn(move || queue.work())?;
+            thread.spawn(move || queue.work(number == 0))?;
         }
         Ok(loads)
     }
@@ -72,16 +84,35 @@ impl Loads {
 
     /// Asks for items that are to be loaded together; the answers ([`loaded`]) in the same order.
     pub(crate) fn request(&self, loaders: impl IntoIterator<Item = Loader>) -> Vec<Loading> {
-        let mut answers = Vec::new();
-        let requests = loaders.into_iter().map(|loader| {
-            let (reply, answer) = oneshot::channel();
-            answers.push(answer);
-            (loader, reply)
-        });
-        self.queue.lock().requests.extend(requests);
+        let (requests, answers) = requests(loaders, Reply::Item);
+        self.queue.lock().loads.extend(requests);
         self.queue.changed.notify_one();
         answers
     }
+
+    /// Asks for checkpoints of items as they are stored, for none of which anybody waits; the answers in
+    /// the same order.
+    pub(crate) fn checkpoints(
+        &self,
+        loaders: impl IntoIterator<Item = Loader>,
+    ) -> Vec<oneshot::Receiver<Taken>> {
+        let (requests, answers) = requests(loaders, Reply::Checkpoint);
+        self.queue.lock().checkpoints.extend(requests);
+        // One of them takes checkpoints.
+        self.queue.changed.notify_all();
+        answers
+    }
+}
+
+fn requests<T>(
+    loaders: impl IntoIterator<Item = Loader>,
+    reply: impl Fn(oneshot::Sender<T>) -> Reply,
+) -> (Vec<Request>, Vec<oneshot::Receiver<T>>) {
+    let request = |loader| {
+        let (sender, answer) = oneshot::channel();
+        ((loader, reply(sender)), answer)
+    };
+    loaders.into_iter().map(request).unzip()
 }
 
 impl Drop for Loads {
@@ -104,20 +135,32 @@ impl Queue {
     }
 
     /// Loads until nobody can ask for more.
-    fn work(&self) {
+    fn work(&self, takes_checkpoints: bool) {
         loop {
             let mut waiting = self.lock();
-            while waiting.requests.is_empty() {
+            let (group, awaited) = loop {
+                if let Some(next) = waiting.next_group(takes_checkpoints) {
+                    break next;
+                }
                 if waiting.closed {
                     return;
                 }
                 waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
-            }
-            let together = group_length(waiting.requests.iter().map(|(loader, _)| loader.key()));
-            let group: Vec<_> = waiting.requests.drain(..together).collect();
+            };
             drop(waiting);
-            load_group(group);
+            load_group(group, awaited);
         }
+    }
+}
+
+impl Waiting {
+    fn next_group(&mut self, takes_checkpoints: bool) -> Option<(Vec<Request>, Awaited)> {
+        let (requests, awaited) = match self.loads.is_empty() && takes_checkpoints {
+            true => (&mut self.checkpoints, Awaited::No),
+            false => (&mut self.loads, Awaited::Yes),
+        };
+        let together = group_length(requests.iter().map(|(loader, _)| loader.key()));
+        (together > 0).then(|| (requests.drain(..together).collect(), awaited))
     }
 }
 
@@ -128,15 +171,15 @@ fn group_length(items: impl Iterator<Item = ItemKey>) -> usize {
     items.take(LOADED_TOGETHER_MAX).take_while(|item| group.insert(*item)).count()
 }
 
-fn load_group(group: Vec<(Loader, oneshot::Sender<Loaded>)>) {
+fn load_group(group: Vec<Request>, awaited: Awaited) {
     let (loaders, replies): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-    let Ok(loaded) = catch_unwind(AssertUnwindSafe(|| load_together(&loaders))) else {
+    let Ok(loaded) = catch_unwind(AssertUnwindSafe(|| load_together(&loaders, awaited))) else {
         for (loader, reply) in loaders.into_iter().zip(replies) {
             // A reply that is dropped by a panic is how its asker learns of it.
             drop(catch_unwind(AssertUnwindSafe(move || {
                 let loaded = loader.load();
                 drop(loader);
-                drop(reply.send(loaded));
+                reply.send(loaded);
             })));
         }
         return;
@@ -156,8 +199,20 @@ fn load_group(group: Vec<(Loader, oneshot::Sender<Loaded>)>) {
     // the store.
     drop(loaders);
     for (reply, loaded) in replies.into_iter().zip(loaded) {
+        reply.send(loaded);
+    }
+}
+
+impl Reply {
+    fn send(self, loaded: Loaded) {
         // Whoever asked may have gone.
-        drop(reply.send(loaded));
+        match self {
+            Self::Item(reply) => drop(reply.send(loaded)),
+            Self::Checkpoint(reply) => {
+                let taken = loaded.and_then(|(mut state, _)| snapshot::encode(&mut state));
+                drop(reply.send(taken));
+            }
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::actor::LocalMutation;
 use super::gauge::Gauge;
 use super::inbox::{Inbox, Waiting};
 use super::state::{Applied, Incoming, ItemState, Placement};
-use super::subscribe::{RawUpdate, UPDATES_KEPT};
+use super::subscribe::{Changes, RawUpdate, Updates};
 use crate::snapshot::{self, Tail};
 use crate::stages::Stage;
 use crate::telemetry::Telemetry;
@@ -29,10 +29,10 @@ pub(crate) struct Memory {
     inbox: Arc<Inbox>,
     /// `None` until it is loaded.
     state: Option<Result<ItemState, Error>>,
-    updates: Option<broadcast::Sender<Arc<RawUpdate>>>,
-    /// Local mutations that are applied and not known to be written: the ordinal of each, and what it
-    /// did. Only while somebody watches.
-    unwritten: Vec<(u64, Applied)>,
+    updates: Option<Updates>,
+    /// Local mutations that are applied and not known to be written: the ordinal of each, what it did, and
+    /// its bytes. Only while somebody watches.
+    unwritten: Vec<(u64, Applied, u64)>,
     /// Messages and payload bytes of local mutations that the gauge does not count yet.
     uncounted: (u64, u64),
 }
@@ -80,7 +80,7 @@ impl Memory {
     pub(crate) fn touch(&self) {
         self.gauge.touch(self.telemetry.tick());
         if let Some(updates) = &self.updates {
-            self.gauge.subscribed(updates.receiver_count());
+            self.gauge.subscribed(updates.subscribers());
         }
     }
 
@@ -105,7 +105,7 @@ impl Memory {
                 self.telemetry.applied(applied.messages);
                 let ordinal = state.ordinal();
                 self.measure(applied.messages, bytes);
-                self.publish(ordinal, applied);
+                self.publish(ordinal, applied, bytes);
             }
             Err(error) if !was_broken => self.broke(&error),
             Err(_) => {}
@@ -136,7 +136,7 @@ impl Memory {
                 self.uncounted.0 += 1;
                 self.uncounted.1 += payload.len() as u64;
                 if self.is_watched() {
-                    self.unwritten.push((at.ordinal, applied));
+                    self.unwritten.push((at.ordinal, applied, payload.len() as u64));
                 }
                 Ok(payload)
             }
@@ -157,18 +157,18 @@ impl Memory {
         }
         self.telemetry.applied(messages);
         self.measure(messages, bytes);
-        let written = self.unwritten.partition_point(|(ordinal, _)| *ordinal <= until);
+        let written = self.unwritten.partition_point(|(ordinal, ..)| *ordinal <= until);
         let later = self.unwritten.split_off(written);
-        for (ordinal, applied) in std::mem::replace(&mut self.unwritten, later) {
-            self.publish(ordinal, applied);
+        for (ordinal, applied, bytes) in std::mem::replace(&mut self.unwritten, later) {
+            self.publish(ordinal, applied, bytes);
         }
     }
 
     /// A receiver of updates.
     pub(crate) fn subscribe(&mut self) -> broadcast::Receiver<Arc<RawUpdate>> {
-        let updates = self.updates.get_or_insert_with(|| broadcast::channel(UPDATES_KEPT).0);
+        let updates = self.updates.get_or_insert_with(Updates::new);
         let receiver = updates.subscribe();
-        self.gauge.subscribed(updates.receiver_count());
+        self.gauge.subscribed(updates.subscribers());
         receiver
     }
 
@@ -193,7 +193,7 @@ impl Memory {
     }
 
     fn is_watched(&self) -> bool {
-        self.updates.as_ref().is_some_and(|updates| updates.receiver_count() > 0)
+        self.updates.as_ref().is_some_and(|updates| updates.subscribers() > 0)
     }
 
     fn measure(&mut self, messages: u64, bytes: u64) {
@@ -213,18 +213,16 @@ impl Memory {
         self.gauge.applied(messages, bytes, memory_bytes);
     }
 
-    fn publish(&self, version: u64, applied: Applied) {
+    fn publish(&self, version: u64, applied: Applied, bytes: u64) {
         self.telemetry.refused(applied.refused.len() as u64);
         for (feed, seq, reason) in applied.refused {
             self.telemetry.event(Event::Refused { item: self.id, feed, seq, reason });
         }
         let Some(updates) = &self.updates else { return };
-        let changes = applied.model.and_then(|outcome| outcome.changes);
-        if changes.is_none() && applied.metadata.is_empty() {
-            return;
+        let model = applied.model.and_then(|outcome| outcome.changes);
+        if model.is_some() || !applied.metadata.is_empty() {
+            updates.send(version, Changes { model, metadata: applied.metadata }, bytes);
         }
-        // Nobody listening is not an error: subscribers come and go.
-        let _ = updates.send(Arc::new(RawUpdate { version, changes, metadata: applied.metadata }));
     }
 
     fn broke(&self, error: &Error) {

@@ -12,4 +12,4 @@ mod subscribe;
 
 pub use actor::{BYTES_IN_FLIGHT_MAX, MAILBOX_COMMANDS};
 pub use handle::Item;
-pub use subscribe::{Subscription, UPDATES_KEPT, Update};
+pub use subscribe::{Subscription, UPDATES_KEPT, UPDATES_KEPT_BYTES, Update};

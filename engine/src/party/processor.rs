@@ -187,7 +187,7 @@ impl Message<Command> for PartyProcessor {
                 // Whoever asked and went away needs no answer; the same holds below.
                 let _ = reply.send(handle);
                 if self.residents.are_many_fresh() {
-                    self.residents.end_turn(false).await;
+                    self.end_turn(false).await;
                 }
             }
             Command::Items { items, reply } => {
@@ -196,7 +196,7 @@ impl Message<Command> for PartyProcessor {
                     None => Ok(self.residents.bring_together(items)),
                 };
                 let _ = reply.send(handles);
-                self.residents.end_turn(false).await;
+                self.end_turn(false).await;
             }
             Command::Status(reply) => {
                 let _ = reply.send(self.core.status());
@@ -225,13 +225,17 @@ impl PartyProcessor {
     /// Nothing was asked for a round: looks after residents.
     async fn rest(&mut self) {
         self.residents.round();
-        self.residents.end_turn(true).await;
+        self.end_turn(true).await;
     }
 
     /// Writes the checkpoints that have come, and asks for the next ones.
     async fn gather_checkpoints(&mut self) {
         self.commit(Turn::default()).await;
-        self.residents.end_turn(false).await;
+        self.end_turn(false).await;
+    }
+
+    pub(super) async fn end_turn(&mut self, thorough: bool) {
+        self.residents.end_turn(thorough, self.core.has_ready()).await;
     }
 
     /// Processes stored blocks up to the bounds of one turn.
@@ -245,7 +249,7 @@ impl PartyProcessor {
                 self.commit(turn).await;
                 let applies = self.pace.turn_ended(self.core.has_ready());
                 self.residents.apply(applies).await;
-                self.residents.end_turn(blocks > THOROUGH_BLOCKS).await;
+                self.end_turn(blocks > THOROUGH_BLOCKS).await;
             }
             Err(error) => tracing::error!(parent: &self.span, %error, "party failed"),
         }

@@ -228,10 +228,13 @@ impl Residents {
     }
 
     /// A turn has ended: counts, asks for checkpoints that are due, and evicts what the budget does
-    /// not allow.
-    pub(crate) async fn end_turn(&mut self, thorough: bool) {
+    /// not allow. While `more` is to be processed, items that are not in memory wait for their checkpoints
+    /// until half as many are due as may be: catching up comes first.
+    pub(crate) async fn end_turn(&mut self, thorough: bool, more: bool) {
         self.turn += 1;
-        self.load_due().await;
+        if !more || self.due.len() >= ITEMS_DUE_MAX / 2 {
+            self.ask_due();
+        }
         if !thorough && !self.turn.is_multiple_of(COUNT_EVERY) && self.brought < BROUGHT_MAX {
             return;
         }
@@ -278,13 +281,11 @@ impl Residents {
         let mut still = BTreeMap::new();
         for (key, mut receiver) in std::mem::take(&mut self.asked) {
             match receiver.try_recv() {
-                Ok(answer) => self.arrived(key, answer, &mut taken),
+                Ok(answer) => arrived(key, Some(answer), &mut taken),
                 Err(oneshot::error::TryRecvError::Empty) => {
                     still.insert(key, receiver);
                 }
-                Err(oneshot::error::TryRecvError::Closed) => {
-                    tracing::warn!(%key, "an item ended before its checkpoint");
-                }
+                Err(oneshot::error::TryRecvError::Closed) => arrived(key, None, &mut taken),
             }
         }
         self.asked = still;
@@ -316,28 +317,27 @@ impl Residents {
             self.forget(entry);
         }
         while self.ending.join_next().await.is_some() {}
-        self.take_checkpoints()
-    }
-
-    fn arrived(&mut self, key: ItemKey, answer: Taken, taken: &mut Vec<(ItemKey, u64, Vec<u8>)>) {
-        match answer {
-            Ok((ordinal, bytes)) => taken.push((key, ordinal, bytes)),
-            Err(error) => tracing::warn!(%key, %error, "an item could not be checkpointed"),
+        let mut taken = Vec::new();
+        for (key, receiver) in std::mem::take(&mut self.asked) {
+            arrived(key, receiver.await.ok(), &mut taken);
         }
+        taken
     }
 
-    /// Loads items whose tail has grown too long, only to checkpoint them.
-    async fn load_due(&mut self) {
+    /// Has items checkpointed whose tail has grown too long while they were not in memory.
+    fn ask_due(&mut self) {
         // Those before are to be out of the way; what has gathered meanwhile is loaded together.
         if self.due.is_empty() || !self.asked.is_empty() {
             return;
         }
-        let due = std::iter::from_fn(|| self.due.pop_first()).take(BACKGROUND_CHECKPOINTS_MAX);
+        let due = std::iter::from_fn(|| self.due.pop_first())
+            // One that was brought into memory meanwhile is treated as all those.
+            .filter(|(key, _)| !self.items.contains_key(key))
+            .take(BACKGROUND_CHECKPOINTS_MAX);
         let due: Vec<_> = due.collect();
-        drop(self.bring_together(due.clone()));
-        for (key, _) in due {
-            self.ask_checkpoint(key).await;
-        }
+        let loaders = due.iter().map(|(key, id)| self.loader(*key, *id));
+        let asked = self.shared.loads.checkpoints(loaders);
+        self.asked.extend(due.into_iter().map(|(key, _)| key).zip(asked));
     }
 
     async fn ask_checkpoint(&mut self, key: ItemKey) {
@@ -416,5 +416,14 @@ impl Residents {
             done.await.map_err(|_| Error::closed("the item"))?;
         }
         Ok(())
+    }
+}
+
+/// Keeps a checkpoint that has come, if it did.
+fn arrived(key: ItemKey, answer: Option<Taken>, taken: &mut Vec<(ItemKey, u64, Vec<u8>)>) {
+    match answer {
+        Some(Ok((ordinal, bytes))) => taken.push((key, ordinal, bytes)),
+        Some(Err(error)) => tracing::warn!(%key, %error, "an item could not be checkpointed"),
+        None => tracing::warn!(%key, "an item ended before its checkpoint"),
     }
 }

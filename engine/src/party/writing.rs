@@ -42,7 +42,7 @@ impl PartyProcessor {
             }
         }
         self.commit(turn).await;
-        self.residents.end_turn(false).await;
+        self.end_turn(false).await;
     }
 
     async fn write(&mut self, write: Write, mut turn: Turn) -> Turn {

@@ -8,7 +8,7 @@ use systole_proto::ItemId;
 use systole_store::{ItemKey, ItemRecord, PartyNo, Store};
 
 use super::checkpoint::{Unpacked, unpack};
-use super::together::bring_forward;
+use super::together::{Awaited, bring_forward};
 use crate::item::state::{Author, ItemState};
 use crate::telemetry::Telemetry;
 use crate::{Error, ErrorKind};
@@ -70,7 +70,8 @@ impl Loader {
         state: Result<ItemState, Error>,
         ordinal: u64,
     ) -> Result<(ItemState, Tail), Error> {
-        let mut loaded = bring_forward(&self.store, &self.telemetry, vec![state], ordinal);
+        let (store, telemetry) = (&self.store, &self.telemetry);
+        let mut loaded = bring_forward(store, telemetry, vec![state], ordinal, Awaited::Yes);
         loaded.pop().expect("as many as were given")
     }
 
@@ -144,7 +145,10 @@ impl Loader {
 }
 
 /// Several items of one store, in the order asked: see [`bring_forward`].
-pub(crate) fn load_together(loaders: &[Loader]) -> Vec<Result<(ItemState, Tail), Error>> {
+pub(crate) fn load_together(
+    loaders: &[Loader],
+    awaited: Awaited,
+) -> Vec<Result<(ItemState, Tail), Error>> {
     let Some(first) = loaders.first() else { return Vec::new() };
     let mut order: Vec<usize> = (0..loaders.len()).collect();
     order.sort_unstable_by_key(|at| loaders[*at].key);
@@ -177,7 +181,8 @@ pub(crate) fn load_together(loaders: &[Loader]) -> Vec<Result<(ItemState, Tail),
         }
     }
     for (places, items) in parties.into_values() {
-        let items = bring_forward(&first.store, &first.telemetry, items, u64::MAX);
+        let (store, telemetry) = (&first.store, &first.telemetry);
+        let items = bring_forward(store, telemetry, items, u64::MAX, awaited);
         loaded.extend(places.into_iter().zip(items));
     }
     loaded.sort_unstable_by_key(|(at, _)| *at);

@@ -15,3 +15,4 @@ mod together;
 pub(crate) use checkpoint::encode;
 pub(crate) use load::{Loader, Tail, load_together};
 pub use policy::CheckpointPolicy;
+pub(crate) use together::Awaited;

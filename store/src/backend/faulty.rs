@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use crate::backend::{Backend, KeyRange, Visit, VisitRanges};
+use crate::backend::{Backend, Caching, KeyRange, Visit, VisitRanges};
 use crate::batch::Batch;
 use crate::error::Error;
 use crate::family::Family;
@@ -165,10 +165,11 @@ impl Backend for Faulty {
         &self,
         family: Family,
         ranges: &[KeyRange<'_>],
+        caching: Caching,
         visit: VisitRanges<'_>,
     ) -> Result<(), Error> {
         self.read()?;
-        self.inner.scan_ranges(family, ranges, visit)
+        self.inner.scan_ranges(family, ranges, caching, visit)
     }
 
     fn write(&self, batch: &Batch) -> Result<(), Error> {

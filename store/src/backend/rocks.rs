@@ -16,7 +16,7 @@ use rocksdb::{
     FlushOptions, Range, ReadOptions, WriteBatch, WriteOptions,
 };
 
-use crate::backend::{Backend, KeyRange, Visit, VisitRanges};
+use crate::backend::{Backend, Caching, KeyRange, Visit, VisitRanges};
 use crate::batch::{Batch, Operation};
 use crate::error::Error;
 use crate::family::Family;
@@ -100,11 +100,18 @@ impl Rocks {
         self.database.cf_handle(family.name()).expect("every family is opened with the database")
     }
 
-    fn iterator(&self, family: Family, from: &[u8], to: &[u8]) -> DBRawIterator<'_> {
-        let mut bounds = ReadOptions::default();
-        bounds.set_iterate_lower_bound(from);
-        bounds.set_iterate_upper_bound(to);
-        self.database.raw_iterator_cf_opt(self.handle(family), bounds)
+    fn iterator(
+        &self,
+        family: Family,
+        from: &[u8],
+        to: &[u8],
+        caching: Caching,
+    ) -> DBRawIterator<'_> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(from);
+        options.set_iterate_upper_bound(to);
+        options.fill_cache(caching == Caching::Keep);
+        self.database.raw_iterator_cf_opt(self.handle(family), options)
     }
 
     /// A figure that the database tells of a family; 0 if it does not know.
@@ -164,7 +171,7 @@ impl Backend for Rocks {
         if from >= to {
             return Ok(());
         }
-        let mut iterator = self.iterator(family, from, to);
+        let mut iterator = self.iterator(family, from, to, Caching::Keep);
         iterator.seek_to_first();
         while let Some((key, value)) = iterator.item() {
             if visit(key, value) == ControlFlow::Break(()) {
@@ -185,7 +192,7 @@ impl Backend for Rocks {
         if from >= to {
             return Ok(());
         }
-        let mut iterator = self.iterator(family, from, to);
+        let mut iterator = self.iterator(family, from, to, Caching::Keep);
         iterator.seek_to_last();
         while let Some((key, value)) = iterator.item() {
             if visit(key, value) == ControlFlow::Break(()) {
@@ -202,12 +209,13 @@ impl Backend for Rocks {
         &self,
         family: Family,
         ranges: &[KeyRange<'_>],
+        caching: Caching,
         visit: VisitRanges<'_>,
     ) -> Result<(), Error> {
         let (Some((first, _)), Some((_, last))) = (ranges.first(), ranges.last()) else {
             return Ok(());
         };
-        let mut iterator = self.iterator(family, first, last);
+        let mut iterator = self.iterator(family, first, last, caching);
         for (at, (from, to)) in ranges.iter().enumerate() {
             if at == 0 || iterator.key().is_some_and(|key| key < *from) {
                 iterator.seek(from);

@@ -17,6 +17,7 @@ use std::ops::ControlFlow;
 
 use systole_proto::Stamp;
 
+use crate::backend::Caching;
 use crate::batch::Batch;
 use crate::error::Error;
 use crate::family::Family;
@@ -123,6 +124,7 @@ impl ItemStore<'_> {
     pub fn scan_logs(
         &self,
         items: &[(ItemKey, u64)],
+        caching: Caching,
         visit: &mut dyn FnMut(usize, &[LogEntry]) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         let ends: Vec<_> = items
@@ -134,21 +136,26 @@ impl ItemStore<'_> {
             .collect();
         let ranges: Vec<_> = ends.iter().map(|(from, to)| (&from[..], &to[..])).collect();
         let (mut chunk, mut failure) = (Vec::new(), None);
-        self.store.backend().scan_ranges(Family::Log, &ranges, &mut |at, key, value| {
-            chunk.clear();
-            let decoded = decode(key, value, &mut |entry| {
-                chunk.push(entry);
-                ControlFlow::Continue(())
-            });
-            match decoded {
-                Ok(()) if failure.is_none() => visit(at, &chunk),
-                Ok(()) => ControlFlow::Break(()),
-                Err(malformed) => {
-                    failure.get_or_insert(Error::corrupt(Family::Log, key, malformed.0));
-                    ControlFlow::Break(())
+        self.store.backend().scan_ranges(
+            Family::Log,
+            &ranges,
+            caching,
+            &mut |at, key, value| {
+                chunk.clear();
+                let decoded = decode(key, value, &mut |entry| {
+                    chunk.push(entry);
+                    ControlFlow::Continue(())
+                });
+                match decoded {
+                    Ok(()) if failure.is_none() => visit(at, &chunk),
+                    Ok(()) => ControlFlow::Break(()),
+                    Err(malformed) => {
+                        failure.get_or_insert(Error::corrupt(Family::Log, key, malformed.0));
+                        ControlFlow::Break(())
+                    }
                 }
-            }
-        })?;
+            },
+        )?;
         failure.map_or(Ok(()), Err)
     }
 }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::{fill, keys, keys_back, put, value, write};
-use crate::backend::Backend;
+use crate::backend::{Backend, Caching};
 use crate::batch::Batch;
 use crate::family::Family;
 
@@ -36,23 +36,26 @@ pub(super) fn scans_stop_when_told(backend: &Arc<dyn Backend>) {
 
 pub(super) fn ranges_are_scanned_one_by_one(backend: &Arc<dyn Backend>) {
     fill(backend, Family::Log, &[b"a", b"b", b"ba", b"c", b"d", b"e", b"g"]);
-    let scan = |ranges: &[(&str, &str)], stop_at: &[u8]| {
-        let ranges: Vec<_> = ranges.iter().map(|(a, b)| (a.as_bytes(), b.as_bytes())).collect();
-        let mut seen = Vec::new();
-        let scanned = backend.scan_ranges(Family::Log, &ranges, &mut |at, key, value| {
-            assert_eq!(key, value, "the value belongs to the key");
-            seen.push(format!("{at}{}", String::from_utf8_lossy(key)));
-            if key == stop_at { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        scanned.expect("a sound backend scans");
-        seen
-    };
-    assert!(scan(&[], b"").is_empty());
-    let touching = [("b", "c"), ("c", "d"), ("e", "f")];
-    assert_eq!(scan(&touching, b""), ["0b", "0ba", "1c", "2e"]);
-    assert_eq!(scan(&touching, b"b"), ["0b", "1c", "2e"], "a break ends its range alone");
-    let empty = [("aa", "ab"), ("c", "c"), ("d", "e"), ("f", "g"), ("g", "h"), ("i", "j")];
-    assert_eq!(scan(&empty, b"d"), ["2d", "4g"]);
+    for caching in [Caching::Keep, Caching::Pass] {
+        let scan = |ranges: &[(&str, &str)], stop_at: &[u8]| {
+            let ranges: Vec<_> = ranges.iter().map(|(a, b)| (a.as_bytes(), b.as_bytes())).collect();
+            let mut seen = Vec::new();
+            let scanned =
+                backend.scan_ranges(Family::Log, &ranges, caching, &mut |at, key, value| {
+                    assert_eq!(key, value, "the value belongs to the key");
+                    seen.push(format!("{at}{}", String::from_utf8_lossy(key)));
+                    if key == stop_at { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                });
+            scanned.expect("a sound backend scans");
+            seen
+        };
+        assert!(scan(&[], b"").is_empty());
+        let touching = [("b", "c"), ("c", "d"), ("e", "f")];
+        assert_eq!(scan(&touching, b""), ["0b", "0ba", "1c", "2e"]);
+        assert_eq!(scan(&touching, b"b"), ["0b", "1c", "2e"], "a break ends its range alone");
+        let empty = [("aa", "ab"), ("c", "c"), ("d", "e"), ("f", "g"), ("g", "h"), ("i", "j")];
+        assert_eq!(scan(&empty, b"d"), ["2d", "4g"]);
+    }
 }
 
 pub(super) fn the_last_key_is_the_greatest_below_the_end(backend: &Arc<dyn Backend>) {

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use systole_proto::Peaks;
 use systole_proto::merkle::{self, MemoryNodes};
-use systole_store::{Batch, CausalStep, Durability, Error, FeedNo, NODE_LEVEL_MIN, Store};
+use systole_store::{Batch, Caching, CausalStep, Durability, Error, FeedNo, NODE_LEVEL_MIN, Store};
 
 use crate::support::{commit, head};
 
@@ -46,7 +46,7 @@ fn chosen_blocks_are_visited_wherever_they_lie() {
         let mut positions: Vec<_> = seqs.iter().map(|seq| (FEED, *seq)).collect();
         positions.push((FeedNo(FEED.0 + 1), 2));
         let mut seen = Vec::new();
-        let visited = store.feeds().visit_blocks(&positions, &mut |at, bytes| {
+        let visited = store.feeds().visit_blocks(&positions, Caching::Keep, &mut |at, bytes| {
             assert_eq!(bytes, block(positions[at].1));
             seen.push(at);
             if seen.len() == most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use systole_peers::systems;
 use systole_peers_contract::answer;
 
+/// As Systole's own driver.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     answer("driver", |asked| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -8,17 +8,18 @@ use std::ops::ControlFlow;
 
 use bytes::{Bytes, BytesMut};
 use systole_proto::limits::FEED_LENGTH_MAX;
-use systole_store::{FeedNo, ItemKey, LogEntry, Store};
+use systole_store::{Caching, FeedNo, ItemKey, LogEntry, Store};
 
-use super::Step;
+use super::{Awaited, Step};
 use crate::Error;
 use crate::item::state::ItemState;
 use crate::settings::LOADED_TOGETHER_MAX;
 use crate::stages::Stage;
 use crate::telemetry::Telemetry;
 
-/// Log entries that one step reads of all items together, about.
+/// Log entries that one step reads of all items together, about: while somebody waits, and else.
 const STEP_MESSAGES: usize = 32_768;
+const STEP_MESSAGES_UNAWAITED: usize = 4_096;
 /// The least that one step reads of an item's log, so that a search is worth it.
 const ENTRIES_MIN: usize = 64;
 /// What a block is taken to be long before one was read.
@@ -26,7 +27,7 @@ const BLOCK_BYTES_EXPECTED: usize = 256;
 /// What the first step reads of an item's log.
 const ENTRIES_FIRST: usize = 32;
 /// Bytes of blocks that one step holds.
-const STEP_BYTES_MAX: usize = 4 << 20;
+const STEP_BYTES_MAX: usize = 1 << 20;
 /// The local name of no item.
 const NO_ITEM: ItemKey = ItemKey { feed: FeedNo(u32::MAX), seq: u64::MAX };
 
@@ -36,6 +37,7 @@ pub(super) struct Reader<'a> {
     telemetry: &'a Telemetry,
     logs: Vec<Log>,
     until: u64,
+    caching: Caching,
     /// Entries of one log that the next step reads: few at first, so that there is soon something to
     /// apply.
     share: usize,
@@ -93,6 +95,7 @@ impl<'a> Reader<'a> {
         telemetry: &'a Telemetry,
         items: &[Result<ItemState, Error>],
         until: u64,
+        awaited: Awaited,
     ) -> Self {
         let log = |item: &Result<ItemState, Error>| Log {
             // What could not be begun is not read.
@@ -102,12 +105,18 @@ impl<'a> Reader<'a> {
             next_ordinal: None,
             ended: item.is_err(),
         };
-        let share_max = (STEP_MESSAGES / items.len().max(1)).clamp(ENTRIES_MIN, STEP_MESSAGES);
+        // Who opens items one after the other reads the same parts of the files again.
+        let (messages, caching) = match awaited {
+            Awaited::Yes => (STEP_MESSAGES, Caching::Keep),
+            Awaited::No => (STEP_MESSAGES_UNAWAITED, Caching::Pass),
+        };
+        let share_max = (messages / items.len().max(1)).clamp(ENTRIES_MIN, STEP_MESSAGES);
         Self {
             store,
             telemetry,
             logs: items.iter().map(log).collect(),
             until,
+            caching,
             share: share_max.min(ENTRIES_FIRST),
             share_max,
             wanted: Vec::new(),
@@ -182,7 +191,7 @@ impl<'a> Reader<'a> {
             log.ended = true;
         }
         let (until, share) = (self.until, self.share);
-        self.store.items().scan_logs(&from, &mut |place, chunk| {
+        self.store.items().scan_logs(&from, self.caching, &mut |place, chunk| {
             let log = &mut self.logs[short[place]];
             let contained = log.contained;
             let fresh = |entry: &&LogEntry| entry.ordinal > contained && entry.ordinal <= until;
@@ -222,19 +231,21 @@ impl<'a> Reader<'a> {
         self.positions.extend(self.wanted.iter().map(|wanted| wanted.position()));
         // A genesis is a message for the model and one for the metadata.
         self.positions.dedup();
+        // At once: what grows is copied, and leaves holes of all sizes.
+        let expected = (self.positions.len() * self.block_bytes).min(STEP_BYTES_MAX);
         let mut bytes = match std::mem::take(&mut self.used.bytes).try_into_mut() {
-            Ok(mut bytes) => {
+            Ok(mut bytes) if bytes.capacity() >= expected => {
                 bytes.clear();
                 bytes
             }
-            // Somebody holds a part of it.
-            Err(_) => BytesMut::new(),
+            // Too short, or somebody holds a part of it.
+            _ => BytesMut::with_capacity(expected),
         };
         let mut ends = std::mem::take(&mut self.used.ends);
         ends.clear();
         ends.resize(self.positions.len(), 0);
         let mut too_many = None;
-        self.store.feeds().visit_blocks(&self.positions, &mut |at, block| {
+        self.store.feeds().visit_blocks(&self.positions, self.caching, &mut |at, block| {
             if at > 0 && bytes.len() + block.len() > STEP_BYTES_MAX {
                 too_many = Some(at);
                 return ControlFlow::Break(());
