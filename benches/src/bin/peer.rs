@@ -32,7 +32,9 @@ fn main() -> ExitCode {
         if asked.system != "systole" {
             return Err(format!("this drives systole, not {:?}", asked.system).into());
         }
-        runtime()?.block_on(drive::<Systole>(asked))
+        // On the runtime's threads, where an application's tasks are.
+        let (runtime, asked) = (runtime()?, asked.clone());
+        runtime.block_on(runtime.spawn(async move { drive::<Systole>(&asked).await }))?
     })
 }
 

@@ -25,7 +25,7 @@ const ROUNDS: usize = 2;
 /// After a round that took longer there is no other.
 const ROUND_TIME_MAX: Duration = Duration::from_secs(150);
 /// When no checkpoint was taken for so long, no more are to come.
-const QUIET: Duration = Duration::from_millis(500);
+const QUIET: Duration = Duration::from_secs(2);
 /// Slices of the writing whose time is told, at each size.
 const SLICES: u64 = 5;
 
@@ -49,7 +49,8 @@ pub(super) fn rows(context: &Context, report: &mut Report) -> Result<(), Failure
     let [few, some, many] = counts;
     let smaller = many < MESSAGES[2];
     let mut note =
-        "items with more than 1,024 messages are checkpointed meanwhile, as by default".to_owned();
+        "items with more than 1,024 messages are checkpointed, as by default: of the smallest party none"
+            .to_owned();
     if smaller {
         note.push_str("; smaller than the 10,000,000 that the row is about");
     }
@@ -85,7 +86,13 @@ pub(super) fn rows(context: &Context, report: &mut Report) -> Result<(), Failure
             (&each(few), &costs[0]),
             "µs",
         );
-        report.rows.push(row.size(size.clone()).note(note.clone()));
+        let note = match way {
+            "ingest" => {
+                format!("{note}; {:.2} s of it come after what is timed here", left.median())
+            }
+            _ => note.clone(),
+        };
+        report.rows.push(row.size(size.clone()).note(note));
         curve(report, if way == "ingest" { "verified ingest" } else { name }, &counts, costs);
     }
     let row = Row::ratio(
@@ -97,7 +104,7 @@ pub(super) fn rows(context: &Context, report: &mut Report) -> Result<(), Failure
         "MiB",
     );
     let after = format!(
-        "{note}; the last {:.2} s after everything was processed, which the costs do not hold and this peak does",
+        "{note}; this peak holds all of it, {:.2} s after everything was processed",
         left.median()
     );
     report.rows.push(row.size(size).note(after));

@@ -1,6 +1,7 @@
 //! One mutation after the other: from the call to a subscriber, and to the acknowledgement, beside a
 //! raw write of as many bytes. By turns within a round, so that all meet the same disk.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use systole::{Durability, Engine, Item, NewItem, Object, Subscription, Update};
@@ -101,39 +102,48 @@ fn measure(
     count: u64,
 ) -> Result<Vec<Latencies>, Failure> {
     let directory = context.run.directory()?;
-    context.runtime.block_on(async {
-        let here = directory.path();
-        let engine = Engine::builder(here.join("engine")).durability(durability).open().await?;
-        let party = engine.create_party().await?;
-        let item = party.create(NewItem::<Object>::new()).await?;
-        let mut updates = item.subscribe().await?;
-        let store = Store::open(&here.join("raw"), &Options::default())?;
-        let mut random = Random::new(4);
-        let mut rounds = Vec::new();
-        let mut seq = 0;
-        for _ in 0..context.run.times(ROUNDS) + 1 {
-            let mut round = Latencies { seen: Vec::new(), answered: Vec::new(), raw: Vec::new() };
-            for _ in 0..count {
-                let (seen, answered) = mutate_and_see(&item, &mut updates, &mut random).await?;
-                round.seen.push(seen);
-                round.answered.push(answered);
-                let mut batch = Batch::new();
-                store.feeds().put_block(&mut batch, FeedNo(1), seq, &[7; BLOCK_BYTES]);
-                let (took, committed) = timed(|| store.commit(batch, durability));
-                committed?;
-                round.raw.push(micros(took));
-                seq += 1;
-            }
-            rounds.push(round);
+    let rounds = context.run.times(ROUNDS) + 1;
+    // On the runtime's threads, where an application's tasks are.
+    let measured = in_turn(directory.path().to_owned(), rounds, durability, count);
+    context.runtime.block_on(context.runtime.spawn(measured))?
+}
+
+async fn in_turn(
+    here: PathBuf,
+    times: usize,
+    durability: Durability,
+    count: u64,
+) -> Result<Vec<Latencies>, Failure> {
+    let engine = Engine::builder(here.join("engine")).durability(durability).open().await?;
+    let party = engine.create_party().await?;
+    let item = party.create(NewItem::<Object>::new()).await?;
+    let mut updates = item.subscribe().await?;
+    let store = Store::open(&here.join("raw"), &Options::default())?;
+    let mut random = Random::new(4);
+    let mut rounds = Vec::new();
+    let mut seq = 0;
+    for _ in 0..times {
+        let mut round = Latencies { seen: Vec::new(), answered: Vec::new(), raw: Vec::new() };
+        for _ in 0..count {
+            let (seen, answered) = mutate_and_see(&item, &mut updates, &mut random).await?;
+            round.seen.push(seen);
+            round.answered.push(answered);
+            let mut batch = Batch::new();
+            store.feeds().put_block(&mut batch, FeedNo(1), seq, &[7; BLOCK_BYTES]);
+            let (took, committed) = timed(|| store.commit(batch, durability));
+            committed?;
+            round.raw.push(micros(took));
+            seq += 1;
         }
-        // The first one warmed up.
-        rounds.remove(0);
-        let written = engine.counters().await?.applied;
-        check(written >= seq, || format!("{written} of {seq} mutations were applied"))?;
-        drop(updates);
-        engine.close().await?;
-        Ok(rounds)
-    })
+        rounds.push(round);
+    }
+    // The first one warmed up.
+    rounds.remove(0);
+    let written = engine.counters().await?.applied;
+    check(written >= seq, || format!("{written} of {seq} mutations were applied"))?;
+    drop(updates);
+    engine.close().await?;
+    Ok(rounds)
 }
 
 /// Microseconds from the call until the subscriber has it, and until it is acknowledged.

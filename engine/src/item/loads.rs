@@ -17,14 +17,17 @@ use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use systole_proto::ItemId;
 use systole_store::ItemKey;
 use tokio::sync::oneshot;
 
 use super::actor::Taken;
 use super::state::ItemState;
-use crate::Error;
-use crate::settings::{LOADED_TOGETHER_MAX, LOADS_AT_ONCE_MAX};
+use crate::settings::{BACKGROUND_CHECKPOINTS_MAX, LOADED_TOGETHER_MAX, LOADS_AT_ONCE_MAX};
 use crate::snapshot::{self, Awaited, Loader, Tail, load_together};
+use crate::stages::Stage;
+use crate::telemetry::Telemetry;
+use crate::{Error, Event};
 
 /// An item, and what was read of its log.
 type Loaded = Result<(ItemState, Tail), Error>;
@@ -60,15 +63,16 @@ type Request = (Loader, Reply);
 
 enum Reply {
     Item(oneshot::Sender<Loaded>),
-    Checkpoint(oneshot::Sender<Taken>),
+    Checkpoint { id: ItemId, telemetry: Arc<Telemetry>, reply: oneshot::Sender<Taken> },
 }
 
 impl Loads {
-    /// Starts the threads: no more than there are cores, for a load is work rather than waiting.
+    /// Starts the threads: no more than there are cores, for a load is work rather than waiting; but one
+    /// more than takes checkpoints, for whoever waits for an item.
     pub(crate) fn start() -> std::io::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let loads = Self { queue: Arc::default() };
-        for number in 0..cores.min(LOADS_AT_ONCE_MAX) {
+        for number in 0..cores.clamp(2, LOADS_AT_ONCE_MAX) {
             let queue = loads.queue.clone();
             let thread = std::thread::Builder::new().name("systole-load".to_owned());
             thread.spawn(move || queue.work(number == 0))?;
@@ -84,7 +88,7 @@ impl Loads {
 
     /// Asks for items that are to be loaded together; the answers ([`loaded`]) in the same order.
     pub(crate) fn request(&self, loaders: impl IntoIterator<Item = Loader>) -> Vec<Loading> {
-        let (requests, answers) = requests(loaders, Reply::Item);
+        let (requests, answers) = requests(loaders, |_, reply| Reply::Item(reply));
         self.queue.lock().loads.extend(requests);
         self.queue.changed.notify_one();
         answers
@@ -96,7 +100,12 @@ impl Loads {
         &self,
         loaders: impl IntoIterator<Item = Loader>,
     ) -> Vec<oneshot::Receiver<Taken>> {
-        let (requests, answers) = requests(loaders, Reply::Checkpoint);
+        let reply = |loader: &Loader, reply| Reply::Checkpoint {
+            id: loader.id(),
+            telemetry: loader.telemetry(),
+            reply,
+        };
+        let (requests, answers) = requests(loaders, reply);
         self.queue.lock().checkpoints.extend(requests);
         // One of them takes checkpoints.
         self.queue.changed.notify_all();
@@ -106,11 +115,12 @@ impl Loads {
 
 fn requests<T>(
     loaders: impl IntoIterator<Item = Loader>,
-    reply: impl Fn(oneshot::Sender<T>) -> Reply,
+    reply: impl Fn(&Loader, oneshot::Sender<T>) -> Reply,
 ) -> (Vec<Request>, Vec<oneshot::Receiver<T>>) {
-    let request = |loader| {
+    let request = |loader: Loader| {
         let (sender, answer) = oneshot::channel();
-        ((loader, reply(sender)), answer)
+        let reply = reply(&loader, sender);
+        ((loader, reply), answer)
     };
     loaders.into_iter().map(request).unzip()
 }
@@ -155,20 +165,20 @@ impl Queue {
 
 impl Waiting {
     fn next_group(&mut self, takes_checkpoints: bool) -> Option<(Vec<Request>, Awaited)> {
-        let (requests, awaited) = match self.loads.is_empty() && takes_checkpoints {
-            true => (&mut self.checkpoints, Awaited::No),
-            false => (&mut self.loads, Awaited::Yes),
+        let (requests, most, awaited) = match self.loads.is_empty() && takes_checkpoints {
+            true => (&mut self.checkpoints, BACKGROUND_CHECKPOINTS_MAX, Awaited::No),
+            false => (&mut self.loads, LOADED_TOGETHER_MAX, Awaited::Yes),
         };
-        let together = group_length(requests.iter().map(|(loader, _)| loader.key()));
+        let together = group_length(requests.iter().map(|(loader, _)| loader.key()), most);
         (together > 0).then(|| (requests.drain(..together).collect(), awaited))
     }
 }
 
 /// How many of these items are loaded together: up to the bound, and each item once. One that left memory
 /// while it waited may be asked for again.
-fn group_length(items: impl Iterator<Item = ItemKey>) -> usize {
+fn group_length(items: impl Iterator<Item = ItemKey>, most: usize) -> usize {
     let mut group = BTreeSet::new();
-    items.take(LOADED_TOGETHER_MAX).take_while(|item| group.insert(*item)).count()
+    items.take(most).take_while(|item| group.insert(*item)).count()
 }
 
 fn load_group(group: Vec<Request>, awaited: Awaited) {
@@ -199,7 +209,8 @@ fn load_group(group: Vec<Request>, awaited: Awaited) {
     // the store.
     drop(loaders);
     for (reply, loaded) in replies.into_iter().zip(loaded) {
-        reply.send(loaded);
+        // A state that nobody waits for is dropped here, and that is a model's code.
+        drop(catch_unwind(AssertUnwindSafe(|| reply.send(loaded))));
     }
 }
 
@@ -208,12 +219,24 @@ impl Reply {
         // Whoever asked may have gone.
         match self {
             Self::Item(reply) => drop(reply.send(loaded)),
-            Self::Checkpoint(reply) => {
-                let taken = loaded.and_then(|(mut state, _)| snapshot::encode(&mut state));
+            Self::Checkpoint { id, telemetry, reply } => {
+                let taken = loaded.and_then(|(state, _)| checkpoint(id, &telemetry, state));
                 drop(reply.send(taken));
             }
         }
     }
+}
+
+fn checkpoint(id: ItemId, telemetry: &Telemetry, mut state: ItemState) -> Taken {
+    let mut watch = telemetry.live.stages.watch();
+    let taken = snapshot::encode(&mut state);
+    watch.lap(Stage::Checkpoint, 1);
+    if let Err(error) = &taken
+        && state.broken().is_some()
+    {
+        telemetry.event(Event::ItemQuarantined { item: id, reason: error.to_string() });
+    }
+    taken
 }
 
 #[cfg(test)]
@@ -225,8 +248,8 @@ mod tests {
     #[test]
     fn a_group_holds_an_item_once_and_no_more_than_the_bound() {
         let item = |seq| ItemKey { feed: FeedNo(1), seq };
-        assert_eq!(group_length([3, 1, 2, 1, 4].map(item).into_iter()), 3);
-        assert_eq!(group_length([5, 5].map(item).into_iter()), 1);
-        assert_eq!(group_length((0..5_000).map(item)), LOADED_TOGETHER_MAX);
+        assert_eq!(group_length([3, 1, 2, 1, 4].map(item).into_iter(), 9), 3);
+        assert_eq!(group_length([5, 5].map(item).into_iter(), 9), 1);
+        assert_eq!(group_length((0..5_000).map(item), 64), 64);
     }
 }

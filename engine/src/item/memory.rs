@@ -213,12 +213,12 @@ impl Memory {
         self.gauge.applied(messages, bytes, memory_bytes);
     }
 
-    fn publish(&self, version: u64, applied: Applied, bytes: u64) {
+    fn publish(&mut self, version: u64, applied: Applied, bytes: u64) {
         self.telemetry.refused(applied.refused.len() as u64);
         for (feed, seq, reason) in applied.refused {
             self.telemetry.event(Event::Refused { item: self.id, feed, seq, reason });
         }
-        let Some(updates) = &self.updates else { return };
+        let Some(updates) = &mut self.updates else { return };
         let model = applied.model.and_then(|outcome| outcome.changes);
         if model.is_some() || !applied.metadata.is_empty() {
             updates.send(version, Changes { model, metadata: applied.metadata }, bytes);

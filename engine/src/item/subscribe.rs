@@ -5,9 +5,10 @@
 //! missed some is told so, looks at the item itself, and goes on from there.
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use systole_models::{Model, ObjectChange};
 use tokio::sync::broadcast;
@@ -15,19 +16,22 @@ use tokio::sync::broadcast;
 /// How many updates are kept for a subscriber that is slow.
 pub const UPDATES_KEPT: usize = 256;
 
-/// Payload bytes of the messages that the kept updates of one item tell of, at most. An update beyond is
-/// told as missed: whoever is that far behind looks at the item sooner than at each change.
+/// Payload bytes of the messages that the kept updates of one item tell of, at most. Beyond, the oldest are
+/// given up, and whoever has not read them is told so: they look at the item sooner than at each change.
 pub const UPDATES_KEPT_BYTES: u64 = 256 << 10;
 
 /// Tells the subscribers of one item.
 pub(crate) struct Updates {
     sender: broadcast::Sender<Arc<RawUpdate>>,
+    /// Those that somebody may have yet to read, the oldest first.
+    kept: VecDeque<Weak<RawUpdate>>,
     kept_bytes: Arc<AtomicU64>,
 }
 
 impl Updates {
     pub(crate) fn new() -> Self {
-        Self { sender: broadcast::channel(UPDATES_KEPT).0, kept_bytes: Arc::default() }
+        let (sender, _) = broadcast::channel(UPDATES_KEPT);
+        Self { sender, kept: VecDeque::new(), kept_bytes: Arc::default() }
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Arc<RawUpdate>> {
@@ -39,13 +43,20 @@ impl Updates {
     }
 
     /// Tells what messages with so many payload bytes changed.
-    pub(crate) fn send(&self, version: u64, changes: Changes, bytes: u64) {
-        let fits = self.kept_bytes.load(Relaxed) + bytes <= UPDATES_KEPT_BYTES;
-        let (changes, bytes) = if fits { (Some(changes), bytes) } else { (None, 0) };
-        self.kept_bytes.fetch_add(bytes, Relaxed);
-        let update = RawUpdate { version, changes, bytes, kept_bytes: self.kept_bytes.clone() };
+    pub(crate) fn send(&mut self, version: u64, changes: Changes, bytes: u64) {
+        let kept_bytes = self.kept_bytes.clone();
+        kept_bytes.fetch_add(bytes, Relaxed);
+        let changes = Mutex::new(Some(Kept { changes: Arc::new(changes), bytes, kept_bytes }));
+        let update = Arc::new(RawUpdate { version, changes });
+        self.kept.push_back(Arc::downgrade(&update));
+        while self.kept_bytes.load(Relaxed) > UPDATES_KEPT_BYTES || self.kept.len() > UPDATES_KEPT {
+            let Some(oldest) = self.kept.pop_front() else { break };
+            if let Some(oldest) = oldest.upgrade() {
+                drop(oldest.lock().take());
+            }
+        }
         // Nobody listening is not an error: subscribers come and go.
-        let _ = self.sender.send(Arc::new(update));
+        let _ = self.sender.send(update);
     }
 }
 
@@ -59,13 +70,25 @@ pub(crate) struct Changes {
 /// One update, for as long as somebody has yet to read it.
 pub(crate) struct RawUpdate {
     version: u64,
-    /// `None` where it was too much to be kept.
-    changes: Option<Changes>,
+    /// `None` once it was given up.
+    changes: Mutex<Option<Kept>>,
+}
+
+impl RawUpdate {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Kept>> {
+        // Nothing panics while it is held.
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Changes that count as kept while they are here.
+struct Kept {
+    changes: Arc<Changes>,
     bytes: u64,
     kept_bytes: Arc<AtomicU64>,
 }
 
-impl Drop for RawUpdate {
+impl Drop for Kept {
     fn drop(&mut self) {
         self.kept_bytes.fetch_sub(self.bytes, Relaxed);
     }
@@ -108,9 +131,8 @@ impl<M: Model> Subscription<M> {
     pub async fn next(&mut self) -> Option<Update<M::Change>> {
         match self.receiver.recv().await {
             Ok(update) => {
-                let Some(changed) = &update.changes else {
-                    return Some(Update::Lagged { missed: 1 });
-                };
+                let kept = update.lock().as_ref().map(|kept| kept.changes.clone());
+                let Some(changed) = kept else { return Some(Update::Lagged { missed: 1 }) };
                 let changes = changed
                     .model
                     .as_ref()
@@ -143,17 +165,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_kept_for_a_slow_subscriber_is_bounded_in_bytes() {
-        let updates = Updates::new();
+    async fn what_is_kept_for_a_slow_subscriber_is_bounded_and_others_miss_nothing() {
+        let mut updates = Updates::new();
         let mut slow = Subscription::<Object>::new(updates.subscribe());
-        updates.send(1, changes(), UPDATES_KEPT_BYTES - 1);
-        updates.send(2, changes(), 2);
-        updates.send(3, changes(), 1);
-        assert!(matches!(slow.next().await, Some(Update::Changed { version: 1, .. })));
-        assert!(matches!(slow.next().await, Some(Update::Lagged { missed: 1 })));
-        assert!(matches!(slow.next().await, Some(Update::Changed { version: 3, .. })));
-        // What was read takes no room.
-        updates.send(4, changes(), UPDATES_KEPT_BYTES);
-        assert!(matches!(slow.next().await, Some(Update::Changed { version: 4, .. })));
+        let mut prompt = Subscription::<Object>::new(updates.subscribe());
+        for version in 1..=5 {
+            updates.send(version, changes(), UPDATES_KEPT_BYTES / 2);
+            let told = prompt.next().await;
+            assert!(matches!(told, Some(Update::Changed { version: v, .. }) if v == version));
+            assert!(updates.kept_bytes.load(Relaxed) <= UPDATES_KEPT_BYTES);
+        }
+        for _ in 1..=3 {
+            assert!(matches!(slow.next().await, Some(Update::Lagged { missed: 1 })));
+        }
+        for version in 4..=5 {
+            let told = slow.next().await;
+            assert!(matches!(told, Some(Update::Changed { version: v, .. }) if v == version));
+        }
+        assert_eq!(updates.kept_bytes.load(Relaxed), 0, "what all have read takes no room");
+    }
+
+    #[tokio::test]
+    async fn more_at_once_than_is_kept_is_told_as_missed() {
+        let mut updates = Updates::new();
+        let mut subscriber = Subscription::<Object>::new(updates.subscribe());
+        updates.send(1, changes(), UPDATES_KEPT_BYTES + 1);
+        updates.send(2, changes(), UPDATES_KEPT_BYTES);
+        assert!(matches!(subscriber.next().await, Some(Update::Lagged { missed: 1 })));
+        assert!(matches!(subscriber.next().await, Some(Update::Changed { version: 2, .. })));
     }
 }

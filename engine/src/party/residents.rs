@@ -7,6 +7,7 @@
 //!   for all parties at once.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -35,6 +36,9 @@ pub(crate) const ROUND: std::time::Duration = std::time::Duration::from_secs(1);
 /// How many turns, and items brought into memory, lie between two looks at what residents hold.
 const COUNT_EVERY: u64 = 64;
 const BROUGHT_MAX: usize = 64;
+
+/// Turns for which an item that is not in memory may wait for a checkpoint that it is due for.
+const TURNS_DUE_MAX: u64 = 64;
 
 /// One resident item as the party sees it.
 struct Entry {
@@ -66,8 +70,12 @@ pub(crate) struct Residents {
     brought: usize,
     /// Messages and bytes since a checkpoint, of items that are not in memory.
     cold: Tails,
-    /// Items not in memory that are due for a checkpoint; at most [`ITEMS_DUE_MAX`].
+    /// Items not in memory that are due for a checkpoint; at most [`ITEMS_DUE_MAX`]. They are taken by turns,
+    /// from behind the last one on.
     due: BTreeMap<ItemKey, ItemId>,
+    last_due: Option<ItemKey>,
+    /// The turn in which there came to be some, or some were last taken.
+    due_since: u64,
 }
 
 impl Residents {
@@ -84,6 +92,8 @@ impl Residents {
             brought: 0,
             cold: Tails::default(),
             due: BTreeMap::new(),
+            last_due: None,
+            due_since: 0,
         }
     }
 
@@ -224,15 +234,19 @@ impl Residents {
 
     /// An item that is not in memory is to be checkpointed.
     pub(crate) fn is_due(&mut self, key: ItemKey, id: ItemId) {
+        if self.due.is_empty() {
+            self.due_since = self.turn;
+        }
         self.due.insert(key, id);
     }
 
     /// A turn has ended: counts, asks for checkpoints that are due, and evicts what the budget does
     /// not allow. While `more` is to be processed, items that are not in memory wait for their checkpoints
-    /// until half as many are due as may be: catching up comes first.
+    /// for some turns, or until they are many: what is loaded together is read once.
     pub(crate) async fn end_turn(&mut self, thorough: bool, more: bool) {
         self.turn += 1;
-        if !more || self.due.len() >= ITEMS_DUE_MAX / 2 {
+        let waited = self.turn - self.due_since > TURNS_DUE_MAX;
+        if !more || waited || self.due.len() >= BACKGROUND_CHECKPOINTS_MAX {
             self.ask_due();
         }
         if !thorough && !self.turn.is_multiple_of(COUNT_EVERY) && self.brought < BROUGHT_MAX {
@@ -330,7 +344,8 @@ impl Residents {
         if self.due.is_empty() || !self.asked.is_empty() {
             return;
         }
-        let due = std::iter::from_fn(|| self.due.pop_first())
+        self.due_since = self.turn;
+        let due = std::iter::from_fn(|| take_behind(&mut self.due, &mut self.last_due))
             // One that was brought into memory meanwhile is treated as all those.
             .filter(|(key, _)| !self.items.contains_key(key))
             .take(BACKGROUND_CHECKPOINTS_MAX);
@@ -340,15 +355,18 @@ impl Residents {
         self.asked.extend(due.into_iter().map(|(key, _)| key).zip(asked));
     }
 
-    async fn ask_checkpoint(&mut self, key: ItemKey) {
-        let Some(entry) = self.items.get(&key) else { return };
+    /// Asks an item in memory for a checkpoint; whether it was.
+    async fn ask_checkpoint(&mut self, key: ItemKey) -> bool {
+        let Some(entry) = self.items.get(&key) else { return false };
         if self.asked.contains_key(&key) {
-            return;
+            return false;
         }
         let (reply, answer) = oneshot::channel();
-        if entry.resident.handle().send(Command::Checkpoint(reply)).await.is_ok() {
+        let asked = entry.resident.handle().send(Command::Checkpoint(reply)).await.is_ok();
+        if asked {
             self.asked.insert(key, answer);
         }
+        asked
     }
 
     fn count(&mut self) {
@@ -383,12 +401,11 @@ impl Residents {
             }
             let entry = &self.items[&key];
             let (messages, _) = entry.resident.gauge.since_checkpoint();
-            if messages >= policy.idle_messages_min.max(1) {
-                self.ask_checkpoint(key).await;
-            }
+            let worth = messages >= policy.idle_messages_min.max(1);
+            let asked = worth && self.ask_checkpoint(key).await;
             if let Some(entry) = self.items.remove(&key) {
                 let tail = entry.resident.gauge.since_checkpoint();
-                if tail.0 > 0 && !self.asked.contains_key(&key) {
+                if tail.0 > 0 && !asked {
                     self.cold.add(key, tail.0, tail.1);
                 }
                 self.forget(entry);
@@ -419,11 +436,45 @@ impl Residents {
     }
 }
 
+/// Takes the first item behind the last that was taken; behind all of them it begins anew.
+fn take_behind(
+    due: &mut BTreeMap<ItemKey, ItemId>,
+    last: &mut Option<ItemKey>,
+) -> Option<(ItemKey, ItemId)> {
+    let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+    let next = due.range((from, Bound::Unbounded)).next().or_else(|| due.iter().next())?;
+    let key = *next.0;
+    *last = Some(key);
+    due.remove_entry(&key)
+}
+
 /// Keeps a checkpoint that has come, if it did.
 fn arrived(key: ItemKey, answer: Option<Taken>, taken: &mut Vec<(ItemKey, u64, Vec<u8>)>) {
     match answer {
         Some(Ok((ordinal, bytes))) => taken.push((key, ordinal, bytes)),
         Some(Err(error)) => tracing::warn!(%key, %error, "an item could not be checkpointed"),
         None => tracing::warn!(%key, "an item ended before its checkpoint"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use systole_store::FeedNo;
+
+    use super::*;
+
+    #[test]
+    fn items_that_are_due_again_wait_for_all_others() {
+        let item = |seq| ItemKey { feed: FeedNo(1), seq };
+        let mut due: BTreeMap<_, _> = (0..3).map(|n| (item(n), ItemId([n as u8; 20]))).collect();
+        let (mut last, mut taken) = (None, Vec::new());
+        while let Some((key, id)) = take_behind(&mut due, &mut last) {
+            taken.push(key.seq);
+            // The first is due again at once, some times.
+            if key.seq == 0 && taken.len() < 6 {
+                due.insert(key, id);
+            }
+        }
+        assert_eq!(taken, [0, 1, 2, 0, 0, 0]);
     }
 }

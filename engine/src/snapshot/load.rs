@@ -46,6 +46,11 @@ impl Loader {
         self.key
     }
 
+    /// Where its work is counted.
+    pub(crate) fn telemetry(&self) -> Arc<Telemetry> {
+        self.telemetry.clone()
+    }
+
     /// The item's id.
     pub(crate) fn id(&self) -> ItemId {
         self.id

@@ -12,6 +12,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     answer("driver", |asked| {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(systems::run(asked))
+        // On the runtime's threads, as Systole's own driver does it.
+        let asked = asked.clone();
+        runtime.block_on(runtime.spawn(async move { systems::run(&asked).await }))?
     })
 }
