@@ -38,7 +38,8 @@ pub const HANDED_OVER_BYTES_MAX: u64 = 8 << 20;
 pub const BACKGROUND_CHECKPOINTS_MAX: usize = 256;
 /// Items not in memory that wait for such a checkpoint, per party.
 pub const ITEMS_DUE_MAX: usize = 4_096;
-/// Threads that load items, if there are as many cores. What a thread has allocated is slow to return, and a
+/// Threads that load items, if there are as many cores; at least two, of which one also takes checkpoints
+/// of items that are not in memory. What a thread has allocated is slow to return, and a
 /// load is work rather than waiting, so more would gain nothing.
 pub const LOADS_AT_ONCE_MAX: usize = 4;
 /// Items that one of these threads loads together, so that blocks which they share a range with are read
