@@ -1,7 +1,8 @@
 //! Reading: the next part of every log, and the blocks that these parts name, in the order in which they
 //! lie in the store.
 //!
-//! Invariant: a step holds at most [`STEP_BYTES_MAX`] of blocks, or one block.
+//! Invariant: a step holds at most [`STEP_BYTES_MAX`] of blocks, or one block; a quarter of that where nobody
+//! waits.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -26,8 +27,10 @@ const ENTRIES_MIN: usize = 64;
 const BLOCK_BYTES_EXPECTED: usize = 256;
 /// What the first step reads of an item's log.
 const ENTRIES_FIRST: usize = 32;
-/// Bytes of blocks that one step holds.
-const STEP_BYTES_MAX: usize = 1 << 20;
+/// Bytes of blocks that one step holds: while somebody waits, and else. Each step looks pasts up anew, and
+/// what is taken for the greatest one stays with its thread.
+const STEP_BYTES_MAX: usize = 4 << 20;
+const STEP_BYTES_UNAWAITED_MAX: usize = 1 << 20;
 /// The local name of no item.
 const NO_ITEM: ItemKey = ItemKey { feed: FeedNo(u32::MAX), seq: u64::MAX };
 
@@ -38,6 +41,8 @@ pub(super) struct Reader<'a> {
     logs: Vec<Log>,
     until: u64,
     caching: Caching,
+    /// Bytes of blocks that a step holds.
+    bytes_max: usize,
     /// Entries of one log that the next step reads: few at first, so that there is soon something to
     /// apply.
     share: usize,
@@ -106,9 +111,9 @@ impl<'a> Reader<'a> {
             ended: item.is_err(),
         };
         // Who opens items one after the other reads the same parts of the files again.
-        let (messages, caching) = match awaited {
-            Awaited::Yes => (STEP_MESSAGES, Caching::Keep),
-            Awaited::No => (STEP_MESSAGES_UNAWAITED, Caching::Pass),
+        let (messages, bytes_max, caching) = match awaited {
+            Awaited::Yes => (STEP_MESSAGES, STEP_BYTES_MAX, Caching::Keep),
+            Awaited::No => (STEP_MESSAGES_UNAWAITED, STEP_BYTES_UNAWAITED_MAX, Caching::Pass),
         };
         let share_max = (messages / items.len().max(1)).clamp(ENTRIES_MIN, STEP_MESSAGES);
         Self {
@@ -117,6 +122,7 @@ impl<'a> Reader<'a> {
             logs: items.iter().map(log).collect(),
             until,
             caching,
+            bytes_max,
             share: share_max.min(ENTRIES_FIRST),
             share_max,
             wanted: Vec::new(),
@@ -152,7 +158,7 @@ impl<'a> Reader<'a> {
                 return Ok(None);
             }
             // As many as fit, by what blocks have been like; one block is always taken.
-            let most = (STEP_BYTES_MAX / self.block_bytes).max(1);
+            let most = (self.bytes_max / self.block_bytes).max(1);
             if self.wanted.len() > most {
                 let ordinals = self.wanted.iter().map(|wanted| self.entry(*wanted).ordinal);
                 let mut ordinals: Vec<u64> = ordinals.collect();
@@ -232,7 +238,7 @@ impl<'a> Reader<'a> {
         // A genesis is a message for the model and one for the metadata.
         self.positions.dedup();
         // At once: what grows is copied, and leaves holes of all sizes.
-        let expected = (self.positions.len() * self.block_bytes).min(STEP_BYTES_MAX);
+        let expected = (self.positions.len() * self.block_bytes).min(self.bytes_max);
         let mut bytes = match std::mem::take(&mut self.used.bytes).try_into_mut() {
             Ok(mut bytes) if bytes.capacity() >= expected => {
                 bytes.clear();
@@ -244,9 +250,9 @@ impl<'a> Reader<'a> {
         let mut ends = std::mem::take(&mut self.used.ends);
         ends.clear();
         ends.resize(self.positions.len(), 0);
-        let mut too_many = None;
+        let (mut too_many, bytes_max) = (None, self.bytes_max);
         self.store.feeds().visit_blocks(&self.positions, self.caching, &mut |at, block| {
-            if at > 0 && bytes.len() + block.len() > STEP_BYTES_MAX {
+            if at > 0 && bytes.len() + block.len() > bytes_max {
                 too_many = Some(at);
                 return ControlFlow::Break(());
             }
@@ -258,7 +264,7 @@ impl<'a> Reader<'a> {
         self.block_bytes = bytes.len().div_ceil(read).max(1);
         if too_many.is_some() {
             // At least halved, should the blocks behind be of another kind.
-            self.block_bytes = self.block_bytes.max(2 * STEP_BYTES_MAX / self.wanted.len());
+            self.block_bytes = self.block_bytes.max(2 * self.bytes_max / self.wanted.len());
             return Ok(None);
         }
         self.telemetry.read(self.positions.len() as u64);
